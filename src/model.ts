@@ -1,0 +1,242 @@
+/**
+ * The nouns of the engine. Nothing here imports anything or computes anything; `ports.ts` holds the verbs.
+ */
+
+/** Label names to values. An absent label and an empty value mean the same, so empty values are never stored. */
+export type Labels = Readonly<Record<string, string>>
+
+/**
+ * How a sample's value is to be read:
+ * - `gauge`: a level, true at `timestampMs`;
+ * - `cumulative`: a counter that only grows and falls to zero when its process restarts;
+ * - `delta`: a count that belongs to the interval from `startMs` to `timestampMs`.
+ */
+export type SampleKind = 'gauge' | 'cumulative' | 'delta'
+
+/** One observation. `timestampMs` is when it was true at its origin, not when it reached us. */
+export interface Sample {
+  readonly metric: string
+  readonly labels: Labels
+  readonly kind: SampleKind
+  readonly value: number
+  readonly timestampMs: number
+  /** `delta`: start of the interval. `cumulative`: when the counter began, where the origin tells. */
+  readonly startMs?: number
+}
+
+/**
+ * What one collect of one origin brought. An origin (one pod, one Redis, one query) is the unit of staleness:
+ * the batch is written whole or not at all, and a series of the origin that is missing from a `complete`
+ * batch ends at once.
+ */
+export interface Batch {
+  readonly source: string
+  readonly origin: string
+  /** When the collect was made. */
+  readonly atMs: number
+  readonly samples: readonly Sample[]
+  /** True where the batch names every series the origin has (a scrape); false for increments (a stream). */
+  readonly complete: boolean
+}
+
+/** Why the series store did not take a sample. Each is counted by source and reason. */
+export type RefusalReason =
+  'not-finite' | 'too-old' | 'out-of-order' | 'in-the-future' | 'too-many-series' | 'bad-labels'
+
+/** What became of a batch. `taken + refused` is the number of samples in it. */
+export interface WriteResult {
+  readonly taken: number
+  readonly refused: ReadonlyMap<RefusalReason, number>
+}
+
+/** Why a source could not collect. Stable: they appear in logs, metrics, readings and documentation. */
+export type FailureCode =
+  | 'refused' // nothing listens there
+  | 'timeout' // no whole answer in time
+  | 'unauthorized' // credentials missing or not accepted
+  | 'not-found' // the thing asked for does not exist there
+  | 'bad-response' // an answer came and was not what the protocol demands
+  | 'wrong-type' // the thing exists and is of another kind than declared
+  | 'too-large' // the answer passed a limit
+  | 'not-configured' // a reference (secret, certificate) could not be resolved
+  | 'unavailable' // the other side says that it cannot answer now
+
+/** How an origin's collects go. `sinceMs` is when this state began. */
+export type OriginHealth =
+  | { readonly state: 'ok'; readonly sinceMs: number; readonly lastCollectMs: number }
+  | {
+      readonly state: 'failing'
+      readonly sinceMs: number
+      readonly code: FailureCode
+      readonly message: string
+    }
+
+/** A line of history: what one origin says of one metric under one label set. */
+export interface Series {
+  readonly source: string
+  readonly origin: string
+  readonly metric: string
+  readonly labels: Labels
+  readonly kind: SampleKind
+  /** Number of points that `pointAt` can give; they are in time order, the oldest first. */
+  readonly length: number
+  readonly lastMs: number
+  timeAt(index: number): number
+  valueAt(index: number): number
+  /** `cumulative`/`delta`: the sample's `startMs`; NaN where the origin gave none. */
+  startAt(index: number): number
+  /** Index of the first point later than `ms`; `length` if there is none. */
+  firstAfter(ms: number): number
+}
+
+export type MatchOperator = '=' | '!=' | '=~' | '!~'
+
+export interface Matcher {
+  readonly label: string
+  readonly operator: MatchOperator
+  readonly value: string
+}
+
+/** Which series a signal is made of. */
+export interface Selection {
+  readonly source: string
+  readonly metric: string
+  readonly matchers: readonly Matcher[]
+}
+
+export const WINDOW_FUNCTIONS = [
+  'last',
+  'avg',
+  'min',
+  'max',
+  'rate',
+  'increase',
+  'quantile',
+  'ewma',
+] as const
+export type WindowFunction = (typeof WINDOW_FUNCTIONS)[number]
+
+export const COMBINE_FUNCTIONS = ['sum', 'avg', 'min', 'max', 'count'] as const
+export type CombineFunction = (typeof COMBINE_FUNCTIONS)[number]
+
+/** What a signal answers instead of an error while its reading is stale or absent. */
+export type MissingPolicy =
+  | { readonly answer: 'error' }
+  | { readonly answer: 'zero' }
+  | { readonly answer: 'value'; readonly value: number }
+  /** The last value, for at most `maxAgeMs` after its data. */
+  | { readonly answer: 'hold'; readonly maxAgeMs: number }
+  /** The last value, halved every `halfLifeMs`, for at most `maxAgeMs` after its data. */
+  | { readonly answer: 'decay'; readonly halfLifeMs: number; readonly maxAgeMs: number }
+
+/** The object a custom metric is told of. `name` is fixed, or read from the group's label `nameLabel`. */
+export interface DescribedKind {
+  /** Plural with its API group as it appears in a request: `pods`, `deployments.apps`. */
+  readonly resource: string
+  readonly kind: string
+  readonly apiVersion: string
+  readonly namespaced: boolean
+  readonly name?: string
+  readonly nameLabel?: string
+}
+
+/** The names under which a signal is served. */
+export interface Exposure {
+  readonly external?: { readonly name: string }
+  readonly custom?: { readonly name: string; readonly on: DescribedKind }
+}
+
+/** A signal, complete and validated: what the evaluator works on. Made only by `config/`. */
+export interface Signal {
+  /** `namespace/name`, unique. */
+  readonly id: string
+  readonly namespace: string
+  readonly name: string
+  readonly selection: Selection
+  readonly window: {
+    readonly function: WindowFunction
+    readonly durationMs: number
+    /** 0 to 1; used by `quantile` alone. */
+    readonly quantile: number
+  }
+  readonly combine: {
+    readonly function: CombineFunction
+    readonly by: readonly string[]
+    /** Least share of a group's series that must be fresh for the group to be fresh; 0 to 1. */
+    readonly minCoverage: number
+  }
+  /** Data older than this is stale. */
+  readonly freshForMs: number
+  readonly whenStale: MissingPolicy
+  readonly whenAbsent: MissingPolicy
+  /** Scale-down hold; undefined where the reader's own window does it. */
+  readonly stabilize?: { readonly policy: 'fixed'; readonly windowMs: number }
+  readonly expose: Exposure
+}
+
+/** Why a reading has the value it has; told to people, logged never. */
+export interface Why {
+  /** What the window and combine gave, before any hold or fallback. */
+  readonly observed?: number
+  /** Fresh series in the value, series that are stale, series too young for the window. */
+  readonly series: { readonly fresh: number; readonly stale: number; readonly warmingUp: number }
+  /** Series that carry none of the labels the signal is grouped by. */
+  readonly unattributed?: number
+  readonly hold?: { readonly untilMs: number; readonly fromMs: number; readonly reason: string }
+  /** A declared answer is in force in place of data. */
+  readonly fallback?: { readonly policy: MissingPolicy['answer']; readonly cause: string }
+}
+
+export type AbsentReason = 'no-series' | 'warming-up' | 'source-failing'
+
+/**
+ * What is known of one group of a signal at one tick. Zero is a fresh value; no number stands for "don't know".
+ * - `fresh`: may be acted on. `dataMs` is the time of the oldest data the value needs (its truth), `windowMs`
+ *   the span it was computed over (0 for an instant).
+ * - `stale`: there was data and it is older than allowed. `lastValue` is for people, never for an autoscaler.
+ * - `absent`: no data in the window.
+ */
+export type Reading =
+  | {
+      readonly state: 'fresh'
+      readonly labels: Labels
+      readonly value: number
+      readonly dataMs: number
+      readonly windowMs: number
+      readonly why: Why
+    }
+  | {
+      readonly state: 'stale'
+      readonly labels: Labels
+      readonly lastValue: number
+      readonly dataMs: number
+      readonly ageMs: number
+      readonly cause: string
+      readonly why: Why
+    }
+  | {
+      readonly state: 'absent'
+      readonly labels: Labels
+      readonly reason: AbsentReason
+      readonly cause: string
+      readonly why: Why
+    }
+
+/**
+ * All readings of one signal at one tick. Never empty: a signal with no group has one absent reading
+ * with no labels.
+ */
+export interface SignalReadings {
+  readonly signal: Signal
+  readonly evaluatedMs: number
+  readonly readings: readonly Reading[]
+}
+
+/** Where a source can be reached; made by discovery or written in the config. */
+export interface Target {
+  /** Unique among the source's targets; the origin's name. */
+  readonly id: string
+  readonly url: string
+  /** Labels that every sample of this target gets: at least `namespace` and `pod` for a pod. */
+  readonly labels: Labels
+}

@@ -1,0 +1,154 @@
+/**
+ * The verbs of the engine: what its parts ask of each other. Contracts are in the comments, and the kits in
+ * `test/kit/` hold every implementation to them.
+ */
+import type { ZodType } from 'zod'
+import type {
+  Batch,
+  FailureCode,
+  OriginHealth,
+  Selection,
+  Series,
+  SignalReadings,
+  Target,
+  WriteResult,
+} from './model.ts'
+
+/** The one way to know or wait for time. Everything that computes takes `nowMs` as an argument instead. */
+export interface Clock {
+  /** Wall time in ms since 1970. */
+  nowMs(): number
+  /** Time that never steps, in ms from an arbitrary start; for durations. */
+  monotonicMs(): number
+  /** Resolves after `ms`, or at once (never rejects) when `signal` aborts. */
+  sleep(ms: number, signal: AbortSignal): Promise<void>
+}
+
+/**
+ * Something that lives: `run` starts it and settles when `signal` aborts, within 1 s, leaving no handle open.
+ * It rejects only for a fault that makes its existence pointless; a failing upstream is not one. It may be
+ * run again after it settled.
+ */
+export interface Component {
+  run(signal: AbortSignal): Promise<void>
+}
+
+/** Structured log: `event` is a short stable name; no secret and no payload in `fields`. */
+export interface Logger {
+  debug(event: string, fields?: LogFields): void
+  info(event: string, fields?: LogFields): void
+  warn(event: string, fields?: LogFields): void
+  error(event: string, fields?: LogFields): void
+}
+export type LogFields = Readonly<Record<string, unknown>>
+
+/** Where sources put what they collect. No method throws for what is in a batch. */
+export interface SampleSink {
+  /** All or nothing is the caller's duty per origin; single bad samples are refused, counted and skipped. */
+  write(batch: Batch): WriteResult
+  /** A collect of this origin failed: nothing is written, its series age, readings name the cause. */
+  fail(
+    source: string,
+    origin: string,
+    failure: { code: FailureCode; message: string; atMs: number },
+  ): void
+  /** The origin is gone (pod deleted or not ready): its series end at once. */
+  end(source: string, origin: string): void
+}
+
+/** Read side of the series store. */
+export interface SeriesView {
+  /** Changes whenever a series appears or ends; lets a reader keep its selection. */
+  readonly generation: number
+  select(selection: Selection): readonly Series[]
+  /** Origins of a source with their health, in the order they appeared. */
+  origins(source: string): ReadonlyMap<string, OriginHealth>
+}
+
+/** Resolves references to credentials. Values are never logged and never kept in configuration. */
+export interface SecretReader {
+  /** Trailing newlines are removed. Rejects with `TidelineError` `not-configured` naming the reference. */
+  read(reference: SecretReference): Promise<string>
+}
+export type SecretReference =
+  | { readonly file: string }
+  | { readonly env: string }
+  | {
+      readonly secret: { readonly namespace?: string; readonly name: string; readonly key: string }
+    }
+
+/** Finds pods; given by the cluster edge, absent without a cluster. */
+export interface TargetDiscovery {
+  /**
+   * Calls `publish` with the whole present set on start and on each change, until `signal` aborts.
+   * Pods that are not ready or are going away are not in the set.
+   */
+  watch(
+    query: PodQuery,
+    publish: (targets: readonly Target[]) => void,
+    signal: AbortSignal,
+  ): Promise<void>
+}
+export interface PodQuery {
+  /** Undefined: all namespaces. */
+  readonly namespace?: string
+  readonly labelSelector: string
+  /** Number, or the name of a container port. */
+  readonly port: number | string
+  readonly path: string
+  readonly scheme: 'http' | 'https'
+}
+
+export interface SourceDeps {
+  /** The source's name in the configuration; the `source` of its batches. */
+  readonly name: string
+  readonly clock: Clock
+  readonly sink: SampleSink
+  readonly secrets: SecretReader
+  readonly log: Logger
+  readonly discovery?: TargetDiscovery
+}
+
+/**
+ * A kind of source. `create` does no I/O and does not throw for what the schema accepted; `run` of what it
+ * returns collects until aborted. Adding one is a file here, a line in `registry.ts` and a call of the
+ * conformance kit.
+ */
+export interface SourceType<Config> {
+  readonly type: string
+  /** One sentence for the documentation. */
+  readonly summary: string
+  readonly schema: ZodType<Config>
+  create(config: Config, deps: SourceDeps): Component
+}
+
+/** State of one hold. Plain data, so that it can be stored and replayed. */
+export interface StabilizerState {
+  readonly points: readonly { readonly atMs: number; readonly value: number }[]
+}
+
+export interface Stabilized {
+  readonly state: StabilizerState
+  /** At least `observed`. */
+  readonly value: number
+  /** Present while `value` exceeds `observed`. */
+  readonly hold?: { readonly untilMs: number; readonly fromMs: number; readonly reason: string }
+}
+
+/** Decides how long a value is held after the load recedes. A pure reducer: no clock, no I/O. */
+export interface Stabilizer {
+  readonly initial: StabilizerState
+  step(state: StabilizerState, observed: number, nowMs: number): Stabilized
+}
+
+/** What every edge reads. Reading has no effect, costs no upstream call and never waits. */
+export interface SignalReader {
+  /** Increases with each evaluation. */
+  readonly tick: number
+  /** Changes when the set of signals changes. */
+  readonly generation: number
+  all(): Iterable<SignalReadings>
+  external(namespace: string, name: string): SignalReadings | undefined
+  /** `resource` is the plural with its group, e.g. `pods` or `deployments.apps`. */
+  custom(namespace: string, resource: string, name: string): SignalReadings | undefined
+}
