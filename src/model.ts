@@ -187,7 +187,8 @@ export interface Why {
   readonly fallback?: { readonly policy: MissingPolicy['answer']; readonly cause: string }
 }
 
-export type AbsentReason = 'no-series' | 'warming-up' | 'source-failing'
+/** `no-observations`: a latency histogram is there and nothing was observed in the window. */
+export type AbsentReason = 'no-series' | 'warming-up' | 'source-failing' | 'no-observations'
 
 /**
  * What is known of one group of a signal at one tick. Zero is a fresh value; no number stands for "don't know".

@@ -1,0 +1,97 @@
+/**
+ * The `MetricsAdapter` document: what the platform team writes. This schema is the only definition;
+ * validation, the JSON Schema and the documentation are derived from it.
+ */
+import { z } from 'zod'
+import { durationSchema } from '../sources/duration.ts'
+import { sourceTypes } from '../sources/registry.ts'
+import { API_VERSION, metadataSchema } from './signalSchema.ts'
+
+const sourceName = z
+  .string()
+  .max(63)
+  .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, 'must be lower case letters, digits and "-"')
+
+const sourceTypeNames = Object.keys(sourceTypes) as (keyof typeof sourceTypes)[]
+
+const sourceSchema = z
+  .strictObject({
+    name: sourceName.meta({ description: 'what signals call it' }),
+    namespaces: z
+      .array(z.string().min(1))
+      .optional()
+      .meta({ description: 'namespaces whose signals may use it; left out: every namespace' }),
+    scopeLabel: z.string().nullable().optional().meta({
+      description:
+        "label that must equal the signal's namespace, so that no team reads another's series; null: none. Default: namespace for scrape, none for others",
+    }),
+    scrape: sourceTypes.scrape.schema.optional(),
+    redis: sourceTypes.redis.schema.optional(),
+    prometheus: sourceTypes.prometheus.schema.optional(),
+  })
+  .superRefine((source, context) => {
+    const kinds = sourceTypeNames.filter((type) => source[type] !== undefined)
+    if (kinds.length === 1) return
+    context.addIssue({
+      code: 'custom',
+      message: `must have exactly one of ${sourceTypeNames.join(', ')}; it has ${kinds.join(', ') || 'none'}`,
+    })
+  })
+
+const clientCertificates = z.strictObject({
+  caFile: z.string().min(1).meta({ description: 'CA of the client certificates (PEM)' }),
+})
+
+const authSchema = z
+  .union([
+    z.strictObject({ mode: z.literal('delegated') }).meta({
+      description:
+        'as an aggregated API server: request-header CA, client CA, TokenReview, SubjectAccessReview',
+    }),
+    clientCertificates.extend({ mode: z.literal('clientCertificates') }),
+    z.strictObject({
+      mode: z.literal('tokenFile'),
+      tokenFile: z.string().min(1).meta({ description: 'lines of token,user,group|group' }),
+    }),
+    z
+      .strictObject({ mode: z.literal('insecureOpen') })
+      .meta({ description: 'everybody may read; for a trial only' }),
+  ])
+  .default({ mode: 'delegated' })
+
+export const adapterSpecSchema = z.strictObject({
+  sources: z.array(sourceSchema).default([]),
+  metricsApi: z
+    .strictObject({
+      address: z.string().default('::').meta({ description: 'address to listen on' }),
+      port: z.int().min(0).max(65_535).default(6443),
+      auth: authSchema,
+    })
+    .default({ address: '::', port: 6443, auth: { mode: 'delegated' } }),
+  podNamespaces: z
+    .array(z.string().min(1))
+    .optional()
+    .meta({ description: 'namespaces whose pods are watched; left out: all' }),
+  evaluation: z
+    .strictObject({ interval: durationSchema.default(1000) })
+    .default({ interval: 1000 })
+    .meta({ description: 'how often every signal is evaluated' }),
+  limits: z
+    .strictObject({
+      series: z.int().min(1).default(50_000).meta({ description: 'series kept, over all sources' }),
+      pointsPerSeries: z.int().min(2).default(4000),
+      history: durationSchema.default(3_600_000).meta({ description: 'how long points are kept' }),
+      signals: z.int().min(1).default(2000),
+    })
+    .default({ series: 50_000, pointsPerSeries: 4000, history: 3_600_000, signals: 2000 }),
+})
+
+export type AdapterSpec = z.infer<typeof adapterSpecSchema>
+export type SourceSpec = AdapterSpec['sources'][number]
+
+export const adapterDocumentSchema = z.strictObject({
+  apiVersion: z.literal(API_VERSION),
+  kind: z.literal('MetricsAdapter'),
+  metadata: metadataSchema,
+  spec: adapterSpecSchema,
+})

@@ -1,0 +1,218 @@
+/** From a validated `Signal` document to the signals the evaluator works on. */
+import type { DescribedKind, Exposure, Matcher, MissingPolicy, Signal } from '../model.ts'
+import type { SourceSpec } from './adapterSchema.ts'
+import type { SignalSpec } from './signalSchema.ts'
+import { parseMatcher } from './matchers.ts'
+import { PRESETS } from './presets.ts'
+
+/** One mistake in a document, before it is known where the document came from. */
+export interface Mistake {
+  readonly path: readonly PropertyKey[]
+  readonly mend: string
+}
+
+export interface SignalIdentity {
+  readonly namespace: string
+  readonly name: string
+}
+
+type Answer = SignalSpec['whenStale']
+
+/** Signals of one document: one, or those of its preset. */
+export function compileSignal(
+  identity: SignalIdentity,
+  spec: SignalSpec,
+  source: SourceSpec,
+): { readonly signals: readonly Signal[]; readonly mistakes: readonly Mistake[] } {
+  if (spec.preset !== undefined) return compilePreset(identity, spec, source)
+  const mistakes: Mistake[] = []
+  if (spec.select === undefined)
+    mistakes.push({ path: ['select'], mend: 'say which metric, or name a preset' })
+  if (spec.expose?.external === undefined && spec.expose?.custom === undefined)
+    mistakes.push({
+      path: ['expose'],
+      mend: 'give an external or a custom name, or nobody can ask',
+    })
+  if (spec.window.function === 'quantile' && spec.window.quantile === undefined)
+    mistakes.push({ path: ['window', 'quantile'], mend: 'say which quantile, such as 0.9' })
+  if (needsDuration(spec) && spec.window.duration === undefined)
+    mistakes.push({ path: ['window', 'duration'], mend: 'say how long the window is, such as 1m' })
+  const expose = exposure(identity, spec, mistakes)
+  const matchers = selectionMatchers(identity, spec, source, mistakes)
+  const signal: Signal = {
+    ...common(identity, spec),
+    selection: { source: spec.source, metric: spec.select?.metric ?? '', matchers },
+    window: {
+      function: spec.window.function,
+      durationMs: spec.window.duration ?? spec.freshFor,
+      quantile: spec.window.quantile ?? 0,
+    },
+    combine: spec.combine,
+    expose,
+  }
+  return { signals: [signal], mistakes }
+}
+
+function needsDuration(spec: SignalSpec): boolean {
+  return spec.window.function !== 'last'
+}
+
+function common(
+  { namespace, name }: SignalIdentity,
+  spec: SignalSpec,
+): Pick<
+  Signal,
+  'id' | 'namespace' | 'name' | 'freshForMs' | 'whenStale' | 'whenAbsent' | 'stabilize'
+> {
+  return {
+    id: `${namespace}/${name}`,
+    namespace,
+    name,
+    freshForMs: spec.freshFor,
+    whenStale: missingPolicy(spec.whenStale),
+    whenAbsent: missingPolicy(spec.whenAbsent),
+    ...(spec.stabilize === undefined
+      ? {}
+      : { stabilize: { policy: spec.stabilize.policy, windowMs: spec.stabilize.window } }),
+  }
+}
+
+function missingPolicy(answer: Answer): MissingPolicy {
+  switch (answer.answer) {
+    case 'error':
+    case 'zero':
+    case 'value':
+      return answer
+    case 'hold':
+      return { answer: 'hold', maxAgeMs: answer.maxAge }
+    case 'decay':
+      return { answer: 'decay', halfLifeMs: answer.halfLife, maxAgeMs: answer.maxAge }
+  }
+}
+
+/** The user's conditions, and the one that keeps a team within its namespace. */
+function selectionMatchers(
+  { namespace }: SignalIdentity,
+  spec: SignalSpec,
+  source: SourceSpec,
+  mistakes: Mistake[],
+): Matcher[] {
+  const matchers: Matcher[] = []
+  const scope = scopeLabel(source)
+  if (scope !== null) matchers.push({ label: scope, operator: '=', value: namespace })
+  for (const [label, value] of Object.entries(spec.select?.labels ?? {}))
+    matchers.push({ label, operator: '=', value })
+  for (const [index, text] of (spec.select?.matchers ?? []).entries()) {
+    const matcher = parseMatcher(text)
+    if ('reason' in matcher)
+      mistakes.push({ path: ['select', 'matchers', index], mend: matcher.reason })
+    else matchers.push(matcher)
+  }
+  return matchers
+}
+
+/** Samples of pods say whose they are; others only where the platform team says so. */
+function scopeLabel(source: SourceSpec): string | null {
+  if (source.scopeLabel !== undefined) return source.scopeLabel
+  return source.scrape === undefined ? null : 'namespace'
+}
+
+export const PODS: DescribedKind = {
+  resource: 'pods',
+  kind: 'Pod',
+  apiVersion: 'v1',
+  namespaced: true,
+  nameLabel: 'pod',
+}
+
+function exposure({ namespace }: SignalIdentity, spec: SignalSpec, mistakes: Mistake[]): Exposure {
+  const { external, custom } = spec.expose ?? {}
+  return {
+    ...(external === undefined ? {} : { external }),
+    ...(custom === undefined
+      ? {}
+      : { custom: { name: custom.name, on: describedKind(namespace, spec, custom.on, mistakes) } }),
+  }
+}
+
+type Described = NonNullable<NonNullable<SignalSpec['expose']>['custom']>['on']
+
+function describedKind(
+  namespace: string,
+  spec: SignalSpec,
+  on: Described,
+  mistakes: Mistake[],
+): DescribedKind {
+  const { by } = spec.combine
+  if (on === 'pods') {
+    if (!by.includes('pod'))
+      mistakes.push({
+        path: ['combine', 'by'],
+        mend: 'must hold "pod" where values are told of pods',
+      })
+    return PODS
+  }
+  if (on === 'namespace') {
+    if (by.length > 0)
+      mistakes.push({
+        path: ['combine', 'by'],
+        mend: 'must be empty where one value is told of the namespace',
+      })
+    return {
+      resource: 'namespaces',
+      kind: 'Namespace',
+      apiVersion: 'v1',
+      namespaced: true,
+      name: namespace,
+    }
+  }
+  const { name, nameLabel, ...kind } = on
+  if ((name === undefined) === (nameLabel === undefined))
+    mistakes.push({ path: ['expose', 'custom', 'on'], mend: 'give either name or nameLabel' })
+  if (nameLabel !== undefined && !by.includes(nameLabel))
+    mistakes.push({
+      path: ['combine', 'by'],
+      mend: `must hold "${nameLabel}", which names the object`,
+    })
+  if (name !== undefined && by.length > 0)
+    mistakes.push({
+      path: ['combine', 'by'],
+      mend: 'must be empty where one value is told of one object',
+    })
+  return {
+    ...kind,
+    ...(name === undefined ? {} : { name }),
+    ...(nameLabel === undefined ? {} : { nameLabel }),
+  }
+}
+
+/** One line for an engine: its signals take name, window and exposure from the preset. */
+function compilePreset(
+  identity: SignalIdentity,
+  spec: SignalSpec,
+  source: SourceSpec,
+): { readonly signals: readonly Signal[]; readonly mistakes: readonly Mistake[] } {
+  const { preset } = spec
+  const mistakes: Mistake[] = []
+  if (preset === undefined) return { signals: [], mistakes }
+  for (const field of ['select', 'expose'] as const) {
+    if (spec[field] !== undefined)
+      mistakes.push({ path: [field], mend: `leave it out: the preset ${preset} says it` })
+  }
+  const matchers = selectionMatchers(identity, spec, source, mistakes)
+  const signals = PRESETS[preset].map((one): Signal => {
+    const name = `${identity.name}-${one.name}`
+    return {
+      ...common({ namespace: identity.namespace, name }, spec),
+      selection: {
+        source: spec.source,
+        metric: one.metric,
+        matchers: [...matchers, ...one.matchers],
+      },
+      window: one.window,
+      combine: one.combine,
+      expose: one.expose,
+    }
+  })
+  return { signals, mistakes }
+}

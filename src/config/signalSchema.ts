@@ -1,0 +1,159 @@
+/**
+ * The `Signal` document: what the application team writes. This schema is the only definition; validation,
+ * the JSON Schema and the documentation are derived from it.
+ */
+import { z } from 'zod'
+import { COMBINE_FUNCTIONS, WINDOW_FUNCTIONS } from '../model.ts'
+import { durationSchema } from '../sources/duration.ts'
+import { PRESET_NAMES } from './presets.ts'
+
+/** A name that may stand in a request path of the metrics API (it may hold `:` or `|`, never `/` or `%`). */
+const metricName = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^(?!\.{1,2}$)[^/%\s]+$/, 'must be a path segment: no "/", no "%", no space')
+
+const labelName = z
+  .string()
+  .regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/, 'must be a label name: letters, digits and "_"')
+
+const answer = z
+  .discriminatedUnion('answer', [
+    z.strictObject({
+      answer: z
+        .literal('error')
+        .meta({ description: 'an error, so that the autoscaler stays where it is' }),
+    }),
+    z.strictObject({ answer: z.literal('zero').meta({ description: 'the value 0' }) }),
+    z.strictObject({
+      answer: z.literal('value'),
+      value: z.number().meta({ description: 'the value answered' }),
+    }),
+    z.strictObject({
+      answer: z.literal('hold'),
+      maxAge: durationSchema.meta({
+        description: 'age of the data after which it is an error again',
+      }),
+    }),
+    z.strictObject({
+      answer: z.literal('decay'),
+      halfLife: durationSchema.meta({ description: 'time in which the last value halves' }),
+      maxAge: durationSchema.meta({
+        description: 'age of the data after which it is an error again',
+      }),
+    }),
+  ])
+  .default({ answer: 'error' })
+
+const described = z.union([
+  z.literal('pods').meta({ description: 'one value for each pod; combine.by must hold "pod"' }),
+  z.literal('namespace').meta({ description: "one value for the signal's namespace" }),
+  z.strictObject({
+    resource: z
+      .string()
+      .regex(/^[a-z0-9-]+(\.[a-z0-9.-]+)?$/, 'must be plural[.group], such as deployments.apps'),
+    kind: z.string().min(1),
+    apiVersion: z.string().min(1),
+    namespaced: z.boolean().default(true),
+    name: z.string().min(1).optional().meta({ description: 'the object, where there is one' }),
+    nameLabel: labelName
+      .optional()
+      .meta({ description: 'the label of combine.by that names the object' }),
+  }),
+])
+
+export const signalSpecSchema = z.strictObject({
+  source: z.string().min(1).meta({ description: 'name of a source of the MetricsAdapter' }),
+  preset: z
+    .enum(PRESET_NAMES)
+    .optional()
+    .meta({
+      description:
+        'all signals of a known engine; then select, window, combine and expose are left out',
+    }),
+  select: z
+    .strictObject({
+      metric: z.string().min(1).meta({ description: "the metric's name at the source" }),
+      labels: z
+        .record(labelName, z.string())
+        .default({})
+        .meta({ description: 'labels that must be equal' }),
+      matchers: z
+        .array(z.string())
+        .default([])
+        .meta({ description: 'further conditions such as class=~"person|car" (=, !=, =~, !~)' }),
+    })
+    .optional(),
+  window: z
+    .strictObject({
+      function: z.enum(WINDOW_FUNCTIONS).default('last'),
+      duration: durationSchema
+        .optional()
+        .meta({ description: 'length of the window; for last: freshFor' }),
+      quantile: z
+        .number()
+        .min(0)
+        .max(1)
+        .optional()
+        .meta({ description: 'for the function quantile' }),
+    })
+    .default({ function: 'last' }),
+  combine: z
+    .strictObject({
+      function: z.enum(COMBINE_FUNCTIONS).default('sum'),
+      by: z
+        .array(labelName)
+        .default([])
+        .meta({ description: 'labels to keep apart; none: one value' }),
+      minCoverage: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0.9)
+        .meta({
+          description: 'least share of the series that must be fresh for the value to be fresh',
+        }),
+    })
+    .default({ function: 'sum', by: [], minCoverage: 0.9 }),
+  freshFor: durationSchema.default(45_000).meta({ description: 'older data is stale' }),
+  whenStale: answer.meta({ description: 'the answer while data is too old' }),
+  whenAbsent: answer.meta({ description: 'the answer while there is no data' }),
+  stabilize: z
+    .strictObject({
+      policy: z.literal('fixed').default('fixed'),
+      window: durationSchema.meta({
+        description: 'the value never falls below its maximum of this time',
+      }),
+    })
+    .optional()
+    .meta({ description: "scale-down hold in the value; set the HPA's own window to 0 then" }),
+  expose: z
+    .strictObject({
+      external: z.strictObject({ name: metricName }).optional(),
+      custom: z.strictObject({ name: metricName, on: described }).optional(),
+    })
+    .optional()
+    .meta({ description: 'the names under which autoscalers ask' }),
+})
+
+export type SignalSpec = z.infer<typeof signalSpecSchema>
+
+const objectName = z
+  .string()
+  .max(253)
+  .regex(
+    /^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/,
+    'must be a DNS name: lower case letters, digits, "-" and "."',
+  )
+
+export const metadataSchema = z.looseObject({ name: objectName, namespace: objectName.optional() })
+
+export const API_VERSION = 'tideline.dev/v1alpha1'
+
+export const signalDocumentSchema = z.strictObject({
+  apiVersion: z.literal(API_VERSION),
+  kind: z.literal('Signal'),
+  metadata: metadataSchema.extend({ namespace: objectName.default('default') }),
+  spec: signalSpecSchema,
+})

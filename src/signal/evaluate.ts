@@ -1,0 +1,232 @@
+/**
+ * One signal at one tick: series → window → combine → freshness → declared answer → hold → readings.
+ * A function of (state, series, now): it reads no clock and makes no call.
+ */
+import type { Labels, OriginHealth, Reading, Signal, SignalReadings, Why } from '../model.ts'
+import type { SeriesView, Stabilizer } from '../ports.ts'
+import type { Group, Grouping } from './groups.ts'
+import type { HoldState } from './hold.ts'
+import type { LastKnown } from './missing.ts'
+import { combine } from '../series/combine.ts'
+import { histogramQuantile } from '../series/histogram.ts'
+import { evaluateWindow } from '../series/window.ts'
+import { groupSeries } from './groups.ts'
+import { holdReadings } from './hold.ts'
+import { applyMissingPolicy } from './missing.ts'
+
+/** What one signal keeps from tick to tick. */
+export interface SignalState {
+  generation: number
+  grouping: Grouping
+  /** Last fresh value of each group, by group key. */
+  readonly last: Map<string, LastKnown>
+  /** Holds in force, by the key of what is held together. */
+  readonly holds: HoldState
+}
+
+export function initialState(): SignalState {
+  return {
+    generation: -1,
+    grouping: { groups: [], unattributed: 0 },
+    last: new Map(),
+    holds: new Map(),
+  }
+}
+
+export function evaluateSignal(
+  signal: Signal,
+  state: SignalState,
+  view: SeriesView,
+  at: { readonly nowMs: number; readonly stabilizer: Stabilizer | undefined },
+): SignalReadings {
+  const { nowMs, stabilizer } = at
+  if (state.generation !== view.generation) regroup(signal, state, view, nowMs)
+  const { groups, unattributed } = state.grouping
+  const readings: Reading[] = []
+  for (const group of groups) {
+    const observed = observe(signal, group, nowMs, unattributed)
+    readings.push(settle(signal, state, view, { group, observed, nowMs }))
+  }
+  if (readings.length === 0) readings.push(absentSignal(signal, state, view, nowMs))
+  const held = stabilizer === undefined ? readings : holdReadings(signal, readings, state.holds, at)
+  return { signal, evaluatedMs: nowMs, readings: held }
+}
+
+function regroup(signal: Signal, state: SignalState, view: SeriesView, nowMs: number): void {
+  state.grouping = groupSeries(signal, view.select(signal.selection))
+  state.generation = view.generation
+  const present = new Set(state.grouping.groups.map((group) => group.key))
+  for (const [key, last] of state.last) {
+    if (!present.has(key) && nowMs - last.dataMs > LAST_KNOWN_MAX_MS) state.last.delete(key)
+  }
+}
+
+/** How long the last value of a vanished group is remembered for `hold` and `decay` answers. */
+const LAST_KNOWN_MAX_MS = 24 * 3600_000
+
+interface Observed {
+  readonly value: number | undefined
+  /** Time of the oldest point the value stands on. */
+  readonly dataMs: number
+  readonly counts: Why['series']
+  readonly unattributed: number
+}
+
+/** Reused for each group so that a tick over thousands of series allocates nothing for their values. */
+let values = new Float64Array(256)
+
+function observe(signal: Signal, group: Group, nowMs: number, unattributed: number): Observed {
+  const { series, bounds } = group
+  const window =
+    bounds === undefined ? signal.window : { ...signal.window, function: 'rate' as const }
+  if (values.length < series.length) values = new Float64Array(series.length * 2)
+  const buckets: { le: number; value: number }[] = []
+  let fresh = 0
+  let stale = 0
+  let warmingUp = 0
+  let dataMs = Infinity
+  for (let index = 0; index < series.length; index++) {
+    const one = series[index]
+    if (one === undefined) continue
+    if (nowMs - one.lastMs > signal.freshForMs) {
+      stale += 1
+      continue
+    }
+    const result = evaluateWindow(one, window, nowMs)
+    if (result.state !== 'value') {
+      warmingUp += 1
+      continue
+    }
+    values[fresh] = result.value
+    fresh += 1
+    if (one.lastMs < dataMs) dataMs = one.lastMs
+    if (bounds !== undefined) buckets.push({ le: bounds[index] ?? NaN, value: result.value })
+  }
+  const counts = { fresh, stale, warmingUp }
+  if (fresh === 0) return { value: undefined, dataMs: NaN, counts, unattributed }
+  const value =
+    bounds === undefined
+      ? combine(signal.combine.function, values, fresh)
+      : histogramQuantile(signal.window.quantile, mergeBuckets(buckets))
+  return { value, dataMs, counts, unattributed }
+}
+
+/** Buckets of several pods with one upper bound are one bucket of the fleet. */
+function mergeBuckets(
+  buckets: readonly { le: number; value: number }[],
+): { le: number; value: number }[] {
+  const merged = new Map<number, number>()
+  for (const { le, value } of buckets) merged.set(le, (merged.get(le) ?? 0) + value)
+  return [...merged].map(([le, value]) => ({ le, value })).toSorted((a, b) => a.le - b.le)
+}
+
+/** From what was observed to a reading, with the signal's declared answer where there is no data. */
+function settle(
+  signal: Signal,
+  state: SignalState,
+  view: SeriesView,
+  seen: { readonly group: Group; readonly observed: Observed; readonly nowMs: number },
+): Reading {
+  const { group, observed, nowMs } = seen
+  const { labels, key } = group
+  const { fresh, stale } = observed.counts
+  const covered = fresh > 0 && fresh >= signal.combine.minCoverage * (fresh + stale)
+  const why = whyOf(observed)
+  if (covered && observed.value !== undefined) {
+    state.last.set(key, { value: observed.value, dataMs: observed.dataMs })
+    const windowMs = signal.window.function === 'last' ? 0 : signal.window.durationMs
+    return { state: 'fresh', labels, value: observed.value, dataMs: observed.dataMs, windowMs, why }
+  }
+  const last = state.last.get(key)
+  if (covered) {
+    const cause = `nothing was observed within the window of ${seconds(signal.window.durationMs)}`
+    const reading = { state: 'absent', labels, reason: 'no-observations', cause, why } as const
+    return applyMissingPolicy(reading, signal.whenAbsent, last, nowMs)
+  }
+  if (stale > 0 && last !== undefined) {
+    const cause = staleCause(signal, group, view, { nowMs, counts: observed.counts })
+    const { value: lastValue, dataMs } = last
+    const ageMs = nowMs - dataMs
+    const reading = { state: 'stale', labels, lastValue, dataMs, ageMs, cause, why } as const
+    return applyMissingPolicy(reading, signal.whenStale, last, nowMs)
+  }
+  const cause =
+    stale > 0
+      ? staleCause(signal, group, view, { nowMs, counts: observed.counts })
+      : `the window of ${seconds(signal.window.durationMs)} holds too few points yet`
+  const reading = { state: 'absent', labels, reason: 'warming-up', cause, why } as const
+  return applyMissingPolicy(reading, signal.whenAbsent, last, nowMs)
+}
+
+function whyOf(observed: Observed): Why {
+  return {
+    ...(observed.value === undefined ? {} : { observed: observed.value }),
+    series: observed.counts,
+    ...(observed.unattributed === 0 ? {} : { unattributed: observed.unattributed }),
+  }
+}
+
+function staleCause(
+  signal: Signal,
+  group: Group,
+  view: SeriesView,
+  at: { readonly nowMs: number; readonly counts: Why['series'] },
+): string {
+  const { stale, fresh } = at.counts
+  const head = `${stale} of ${stale + fresh} series older than ${seconds(signal.freshForMs)}`
+  const origins = view.origins(signal.selection.source)
+  const late = new Set(
+    group.series
+      .filter((one) => at.nowMs - one.lastMs > signal.freshForMs)
+      .map((one) => one.origin),
+  )
+  const failures = [...late].map((origin) => failureText(origin, origins.get(origin)))
+  const told = failures.filter((text) => text !== undefined)
+  return told.length === 0 ? head : `${head}: ${summarise(told)}`
+}
+
+/** The reading of a signal that has no group at all. */
+function absentSignal(
+  signal: Signal,
+  state: SignalState,
+  view: SeriesView,
+  nowMs: number,
+): Reading {
+  const failing = [...view.origins(signal.selection.source)]
+    .map(([origin, health]) => failureText(origin, health))
+    .filter((text) => text !== undefined)
+  const { unattributed } = state.grouping
+  const { source, metric, matchers } = signal.selection
+  const selector = matchers.map((one) => `${one.label}${one.operator}"${one.value}"`).join(',')
+  const none = `source ${source} has no series ${metric}{${selector}}`
+  const lacking = `${unattributed} series of ${metric} lack a label of [${signal.combine.by.join(', ')}]`
+  const what = unattributed > 0 ? lacking : none
+  const reading = {
+    state: 'absent',
+    labels: NO_LABELS,
+    reason: failing.length > 0 ? 'source-failing' : 'no-series',
+    cause: failing.length > 0 ? `${what}; ${summarise(failing)}` : what,
+    why: {
+      series: { fresh: 0, stale: 0, warmingUp: 0 },
+      ...(unattributed === 0 ? {} : { unattributed }),
+    },
+  } as const
+  const last = state.last.get(JSON.stringify(NO_LABELS))
+  return applyMissingPolicy(reading, signal.whenAbsent, last, nowMs)
+}
+
+const NO_LABELS: Labels = Object.freeze({})
+
+function failureText(origin: string, health: OriginHealth | undefined): string | undefined {
+  return health?.state === 'failing' ? `${origin}: ${health.code}: ${health.message}` : undefined
+}
+
+/** The first few of many, so that one message stays readable in an HPA's conditions. */
+function summarise(texts: readonly string[]): string {
+  const shown = texts.slice(0, 3).join('; ')
+  return texts.length > 3 ? `${shown}; and ${texts.length - 3} more` : shown
+}
+
+function seconds(ms: number): string {
+  return `${ms / 1000} s`
+}

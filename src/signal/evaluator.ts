@@ -1,0 +1,93 @@
+import type { Signal, SignalReadings } from '../model.ts'
+import type { Clock, Component, Logger, SeriesView, Stabilizer } from '../ports.ts'
+import type { Board } from './board.ts'
+import type { SignalState } from './evaluate.ts'
+import { evaluateSignal, initialState } from './evaluate.ts'
+import { createFixedStabilizer } from './stabilize.ts'
+
+export interface EvaluatorDeps {
+  readonly clock: Clock
+  readonly view: SeriesView & { prune(nowMs: number): void }
+  readonly board: Board
+  readonly log: Logger
+  readonly intervalMs: number
+}
+
+export interface EvaluatorCounters {
+  /** Ticks that were due while an earlier one was still being computed or the process slept. */
+  readonly missedTicks: number
+  readonly lastDurationMs: number
+}
+
+export interface Evaluator extends Component {
+  /** Replaces the signals; what is known of a signal whose definition did not change is kept. */
+  setSignals(signals: readonly Signal[]): void
+  /** Evaluates every signal at `nowMs` and publishes the readings. */
+  tick(nowMs: number): void
+  counters(): EvaluatorCounters
+}
+
+interface Evaluated {
+  readonly signal: Signal
+  readonly definition: string
+  readonly state: SignalState
+  readonly stabilizer: Stabilizer | undefined
+}
+
+export function createEvaluator(deps: EvaluatorDeps): Evaluator {
+  const { clock, view, board, log, intervalMs } = deps
+  let evaluated: readonly Evaluated[] = []
+  let changed = true
+  let missedTicks = 0
+  let lastDurationMs = 0
+
+  function tick(nowMs: number): void {
+    const startMs = clock.monotonicMs()
+    view.prune(nowMs)
+    const readings = evaluated.map((one) => evaluateOne(one, view, nowMs))
+    board.publish(readings, changed)
+    changed = false
+    lastDurationMs = clock.monotonicMs() - startMs
+  }
+
+  return {
+    setSignals(signals) {
+      const before = new Map(evaluated.map((one) => [one.signal.id, one]))
+      evaluated = signals.map((signal) => prepare(signal, before.get(signal.id)))
+      changed = true
+    },
+    tick,
+    counters: () => ({ missedTicks, lastDurationMs }),
+    async run(signal) {
+      let dueMs = clock.monotonicMs()
+      while (!signal.aborted) {
+        try {
+          tick(clock.nowMs())
+        } catch (thrown) {
+          // A fault of ours in one tick: the board keeps the last readings' times, and edges see them age.
+          log.error('evaluation-failed', { error: thrown })
+        }
+        dueMs += intervalMs
+        const lateMs = clock.monotonicMs() - dueMs
+        if (lateMs > 0) {
+          const skipped = Math.ceil(lateMs / intervalMs)
+          missedTicks += skipped
+          dueMs += skipped * intervalMs
+        }
+        await clock.sleep(dueMs - clock.monotonicMs(), signal)
+      }
+    },
+  }
+}
+
+function prepare(signal: Signal, before: Evaluated | undefined): Evaluated {
+  const definition = JSON.stringify(signal)
+  if (before?.definition === definition) return before
+  const { stabilize } = signal
+  const stabilizer = stabilize === undefined ? undefined : createFixedStabilizer(stabilize.windowMs)
+  return { signal, definition, state: initialState(), stabilizer }
+}
+
+function evaluateOne(one: Evaluated, view: SeriesView, nowMs: number): SignalReadings {
+  return evaluateSignal(one.signal, one.state, view, { nowMs, stabilizer: one.stabilizer })
+}

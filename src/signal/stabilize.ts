@@ -1,0 +1,32 @@
+import type { Stabilized, Stabilizer, StabilizerState } from '../ports.ts'
+
+const EMPTY: StabilizerState = { points: [] }
+
+/**
+ * `fixed` policy: the value served is the maximum observed in the last `windowMs`, as the HPA's own
+ * `stabilizationWindowSeconds` does for recommendations. The state is a monotonic queue: values strictly
+ * decrease from the front, so the front is the maximum and each point is kept only while it could become it.
+ */
+export function createFixedStabilizer(windowMs: number): Stabilizer {
+  return {
+    initial: EMPTY,
+    step(state, observed, nowMs): Stabilized {
+      const points = state.points.filter(
+        (point) => point.atMs > nowMs - windowMs && point.atMs <= nowMs && point.value > observed,
+      )
+      points.push({ atMs: nowMs, value: observed })
+      const peak = points[0]
+      if (peak === undefined || peak.value <= observed)
+        return { state: { points }, value: observed }
+      return {
+        state: { points },
+        value: peak.value,
+        hold: {
+          fromMs: peak.atMs,
+          untilMs: peak.atMs + windowMs,
+          reason: `highest value of the last ${windowMs / 1000} s (fixed window)`,
+        },
+      }
+    },
+  }
+}

@@ -1,0 +1,285 @@
+import { describe, expect, test } from 'vitest'
+import type { Labels, Reading, SampleKind, Signal } from '../../src/model.ts'
+import { createSeriesStore } from '../../src/series/store.ts'
+import { evaluateSignal, initialState } from '../../src/signal/evaluate.ts'
+import { createFixedStabilizer } from '../../src/signal/stabilize.ts'
+import { PODS_EXPOSURE, signalOf } from '../kit/signals.ts'
+
+const START = 1_700_000_000_000
+
+/** A store, a signal and a clock moved by hand. */
+function stage(signal: Signal) {
+  const store = createSeriesStore({
+    seriesMax: 100,
+    pointsPerSeriesMax: 1000,
+    historyMs: 3_600_000,
+    futureToleranceMs: 5000,
+    labelsMax: 20,
+    labelLengthMax: 200,
+  })
+  const state = initialState()
+  const stabilizer =
+    signal.stabilize === undefined ? undefined : createFixedStabilizer(signal.stabilize.windowMs)
+  const ms = (seconds: number) => START + seconds * 1000
+  return {
+    store,
+    put(
+      seconds: number,
+      origin: string,
+      values: readonly { value: number; labels?: Labels; metric?: string; kind?: SampleKind }[],
+    ) {
+      store.write({
+        source: 's',
+        origin,
+        atMs: ms(seconds),
+        complete: true,
+        samples: values.map(({ value, labels = {}, metric = 'm', kind = 'gauge' }) => ({
+          metric,
+          labels,
+          kind,
+          value,
+          timestampMs: ms(seconds),
+        })),
+      })
+    },
+    fail(seconds: number, origin: string) {
+      store.fail('s', origin, { code: 'timeout', message: 'no answer in 1 s', atMs: ms(seconds) })
+    },
+    at(seconds: number): readonly Reading[] {
+      store.prune(ms(seconds))
+      return evaluateSignal(signal, state, store, { nowMs: ms(seconds), stabilizer }).readings
+    },
+  }
+}
+
+function one(readings: readonly Reading[]): Reading {
+  expect(readings).toHaveLength(1)
+  return readings[0]!
+}
+
+/** What an autoscaler would be told, or the state that keeps it from being told anything. */
+function told(reading: Reading): number | 'stale' | 'absent' {
+  return reading.state === 'fresh' ? reading.value : reading.state
+}
+
+describe('absent, stale, failed and zero are four different things', () => {
+  test('never any data: absent, with the reason', () => {
+    const { at } = stage(signalOf())
+    expect(one(at(0))).toMatchObject({
+      state: 'absent',
+      reason: 'no-series',
+      cause: 'source s has no series m{}',
+    })
+  })
+
+  test('never any data because the source fails: absent, naming the failure', () => {
+    const { at, fail } = stage(signalOf())
+    fail(0, 'redis')
+    expect(one(at(1))).toMatchObject({ state: 'absent', reason: 'source-failing' })
+    expect((one(at(1)) as { cause: string }).cause).toContain('redis: timeout: no answer in 1 s')
+  })
+
+  test('zero is a fresh value', () => {
+    const { at, put } = stage(signalOf())
+    put(0, 'redis', [{ value: 0 }])
+    expect(one(at(1))).toMatchObject({ state: 'fresh', value: 0, dataMs: START })
+  })
+
+  test('a failing source goes stale after freshFor, never before and never as a number', () => {
+    const { at, put, fail } = stage(signalOf())
+    put(0, 'redis', [{ value: 7 }])
+    fail(10, 'redis')
+    expect(told(one(at(30)))).toBe(7)
+    expect(one(at(31))).toMatchObject({
+      state: 'stale',
+      lastValue: 7,
+      ageMs: 31_000,
+      cause: '1 of 1 series older than 30 s: redis: timeout: no answer in 1 s',
+    })
+  })
+
+  test('a recovered source is fresh at once', () => {
+    const { at, put, fail } = stage(signalOf())
+    put(0, 'redis', [{ value: 7 }])
+    fail(10, 'redis')
+    at(60)
+    put(61, 'redis', [{ value: 3 }])
+    expect(told(one(at(61)))).toBe(3)
+  })
+
+  test('a rate needs two points: warming up, not zero', () => {
+    const rate = { function: 'rate', durationMs: 60_000, quantile: 0 } as const
+    const { at, put } = stage(signalOf({ window: rate }))
+    put(0, 'pod', [{ value: 100, kind: 'cumulative' }])
+    expect(one(at(1))).toMatchObject({ state: 'absent', reason: 'warming-up' })
+    put(15, 'pod', [{ value: 130, kind: 'cumulative' }])
+    expect(told(one(at(15)))).toBeGreaterThan(0)
+  })
+
+  test('a pod that ends takes its series with it at once', () => {
+    const { at, put, store } = stage(signalOf())
+    put(0, 'a', [{ value: 4 }])
+    put(0, 'b', [{ value: 5 }])
+    expect(told(one(at(1)))).toBe(9)
+    store.end('s', 'b')
+    expect(told(one(at(1)))).toBe(4)
+  })
+})
+
+describe('coverage', () => {
+  const pods = [...'abcdefghij']
+
+  test('a sum that misses more than it may is stale: it would be too low', () => {
+    const { at, put } = stage(signalOf({ combine: { function: 'sum', by: [], minCoverage: 0.9 } }))
+    for (const pod of pods) put(0, pod, [{ value: 1 }])
+    for (const pod of pods.slice(2)) put(40, pod, [{ value: 1 }])
+    expect(one(at(0))).toMatchObject({ state: 'fresh', value: 10 })
+    expect(one(at(41))).toMatchObject({ state: 'stale', why: { series: { fresh: 8, stale: 2 } } })
+  })
+
+  test('within the allowed share it is fresh and says what is missing', () => {
+    const { at, put } = stage(signalOf({ combine: { function: 'sum', by: [], minCoverage: 0.9 } }))
+    for (const pod of pods) put(0, pod, [{ value: 1 }])
+    for (const pod of pods.slice(1)) put(40, pod, [{ value: 1 }])
+    expect(one(at(41))).toMatchObject({
+      state: 'fresh',
+      value: 9,
+      why: { series: { fresh: 9, stale: 1 } },
+    })
+  })
+})
+
+describe('groups', () => {
+  test('a series without a by-label belongs to nobody and is counted as such', () => {
+    const { at, put } = stage(
+      signalOf({ combine: { function: 'sum', by: ['pod'], minCoverage: 1 } }),
+    )
+    put(0, 'dcgm', [
+      { value: 80, labels: { gpu: '0', pod: 'llm-0' } },
+      { value: 60, labels: { gpu: '1' } },
+    ])
+    expect(one(at(1))).toMatchObject({
+      value: 80,
+      labels: { pod: 'llm-0' },
+      why: { unattributed: 1 },
+    })
+  })
+
+  test('nothing but unattributed series is absent, never 0', () => {
+    const { at, put } = stage(
+      signalOf({ combine: { function: 'sum', by: ['pod'], minCoverage: 1 } }),
+    )
+    put(0, 'dcgm', [{ value: 60, labels: { gpu: '1' } }])
+    expect(one(at(1))).toMatchObject({ state: 'absent', reason: 'no-series' })
+    expect((one(at(1)) as { cause: string }).cause).toBe('1 series of m lack a label of [pod]')
+  })
+
+  test('the quantile of a histogram is taken over the buckets of the whole group', () => {
+    const signal = signalOf({ window: { function: 'quantile', durationMs: 60_000, quantile: 0.5 } })
+    const { at, put } = stage(signal)
+    const buckets = (low: number, all: number) => [
+      { value: low, labels: { le: '1' }, kind: 'cumulative' as const },
+      { value: all, labels: { le: '2' }, kind: 'cumulative' as const },
+      { value: all, labels: { le: '+Inf' }, kind: 'cumulative' as const },
+    ]
+    for (const pod of ['a', 'b']) put(0, pod, buckets(0, 0))
+    put(30, 'a', buckets(10, 10))
+    put(30, 'b', buckets(0, 20))
+    // 10 of 30 at most 1 s, 20 between 1 and 2 s: the median is a quarter into the second bucket.
+    expect(told(one(at(30)))).toBeCloseTo(1.25, 9)
+  })
+
+  test('a histogram in which nothing was observed has no quantile', () => {
+    const signal = signalOf({ window: { function: 'quantile', durationMs: 60_000, quantile: 0.5 } })
+    const { at, put } = stage(signal)
+    for (const seconds of [0, 15, 30])
+      put(seconds, 'a', [{ value: 5, labels: { le: '+Inf' }, kind: 'cumulative' }])
+    expect(one(at(30))).toMatchObject({ state: 'absent', reason: 'no-observations' })
+  })
+})
+
+describe('declared answers', () => {
+  const cases: [string, Signal['whenStale'], (number | 'stale')[]][] = [
+    ['error', { answer: 'error' }, ['stale', 'stale', 'stale']],
+    ['zero', { answer: 'zero' }, [0, 0, 0]],
+    ['value', { answer: 'value', value: 5 }, [5, 5, 5]],
+    ['hold', { answer: 'hold', maxAgeMs: 120_000 }, [8, 8, 'stale']],
+    ['decay', { answer: 'decay', halfLifeMs: 60_000, maxAgeMs: 120_000 }, [4, 2, 'stale']],
+  ]
+  test.each(cases)('%s, at ages of 60, 120 and 180 s', (_name, whenStale, expected) => {
+    const { at, put } = stage(signalOf({ whenStale }))
+    put(0, 'redis', [{ value: 8 }])
+    at(0)
+    expect([60, 120, 180].map((seconds) => told(one(at(seconds))))).toEqual(expected)
+  })
+
+  test('a declared answer says so and why', () => {
+    const { at, put, fail } = stage(signalOf({ whenStale: { answer: 'hold', maxAgeMs: 300_000 } }))
+    put(0, 'redis', [{ value: 8 }])
+    at(0)
+    fail(30, 'redis')
+    const reading = one(at(60))
+    expect(reading).toMatchObject({
+      state: 'fresh',
+      dataMs: START,
+      why: { fallback: { policy: 'hold' } },
+    })
+  })
+})
+
+describe('holds', () => {
+  const stabilize = { policy: 'fixed', windowMs: 60_000 } as const
+
+  test('a value falls only after the window has passed since its peak', () => {
+    const { at, put } = stage(signalOf({ stabilize }))
+    const seen = [10, 4, 6, 2, 2, 2, 2].map((value, index) => {
+      put(index * 20, 'redis', [{ value }])
+      return told(one(at(index * 20)))
+    })
+    expect(seen).toEqual([10, 10, 10, 6, 6, 2, 2])
+  })
+
+  test('a hold names its peak and its end', () => {
+    const { at, put } = stage(signalOf({ stabilize }))
+    put(0, 'redis', [{ value: 10 }])
+    at(0)
+    put(20, 'redis', [{ value: 4 }])
+    expect(one(at(20))).toMatchObject({
+      value: 10,
+      why: { observed: 4, hold: { fromMs: START, untilMs: START + 60_000 } },
+    })
+  })
+
+  test('stale data neither enters nor prolongs a hold', () => {
+    const { at, put } = stage(signalOf({ stabilize }))
+    put(0, 'redis', [{ value: 10 }])
+    at(0)
+    put(10, 'redis', [{ value: 4 }])
+    at(10)
+    expect(told(one(at(45)))).toBe('stale')
+    put(70, 'redis', [{ value: 4 }])
+    expect(told(one(at(70)))).toBe(4)
+  })
+
+  test('of pods the total is held, so it stays when a pod goes away', () => {
+    const signal = signalOf({
+      stabilize,
+      combine: { function: 'sum', by: ['pod'], minCoverage: 1 },
+      expose: PODS_EXPOSURE,
+    })
+    const { at, put, store } = stage(signal)
+    const total = (seconds: number) =>
+      at(seconds).reduce(
+        (sum, reading) => sum + (reading.state === 'fresh' ? reading.value : NaN),
+        0,
+      )
+    for (const pod of ['a', 'b', 'c']) put(0, pod, [{ value: 10, labels: { pod } }])
+    expect(total(0)).toBe(30)
+    store.end('s', 'c')
+    for (const pod of ['a', 'b']) put(15, pod, [{ value: 3, labels: { pod } }])
+    expect(total(15)).toBeCloseTo(30, 9)
+    expect(at(15).map((reading) => told(reading))).toEqual([15, 15])
+    for (const pod of ['a', 'b']) put(70, pod, [{ value: 0, labels: { pod } }])
+    expect(total(70)).toBeCloseTo(6, 9)
+  })
+})
