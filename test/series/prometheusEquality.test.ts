@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { Series, WindowFunction } from '../../src/model.ts'
 import { type Bucket, histogramQuantile } from '../../src/series/histogram.ts'
 import { evaluateWindow } from '../../src/series/window.ts'
@@ -143,84 +143,84 @@ async function compare(kind: 'cumulative' | 'gauge', lines: Point[][], what: Com
   return { wrong, compared, leftOut }
 }
 
-describe(`the same samples give what Prometheus gives (seed ${SEED})`, () => {
-  test('rate and increase of counters with restarts, gaps and uneven spacing', async () => {
-    const { wrong, compared, leftOut } = await compare('cumulative', counters, [
-      { name: 'rate', fn: 'rate', quantile: 0, expr: (s) => `rate(m[${s}s])` },
-      { name: 'increase', fn: 'increase', quantile: 0, expr: (s) => `increase(m[${s}s])` },
-    ])
-    expect(wrong).toEqual([])
-    expect(compared).toBeGreaterThan(2000)
-    expect(leftOut).toBeLessThan(compared / 10)
-  })
+const SAME = 'the same samples give what Prometheus gives'
 
-  test('average, minimum, maximum, last and quantiles of levels', async () => {
-    const over = (fn: WindowFunction, name: string): Comparison => ({
-      name,
-      fn,
-      quantile: 0,
-      expr: (s) => `${name}(m[${s}s])`,
-    })
-    const quantiles = [0, 0.25, 0.5, 0.9, 0.99, 1].map((q) => ({
-      name: `quantile ${q}`,
-      fn: 'quantile' as const,
-      quantile: q,
-      expr: (s: number) => `quantile_over_time(${q}, m[${s}s])`,
-    }))
-    const { wrong, compared } = await compare('gauge', gauges, [
-      over('avg', 'avg_over_time'),
-      over('min', 'min_over_time'),
-      over('max', 'max_over_time'),
-      over('last', 'last_over_time'),
-      ...quantiles,
-    ])
-    expect(wrong).toEqual([])
-    expect(compared).toBeGreaterThan(10_000)
-  })
+test(`${SAME}: rate and increase of counters with restarts, gaps and uneven spacing (seed ${SEED})`, async () => {
+  const { wrong, compared, leftOut } = await compare('cumulative', counters, [
+    { name: 'rate', fn: 'rate', quantile: 0, expr: (s) => `rate(m[${s}s])` },
+    { name: 'increase', fn: 'increase', quantile: 0, expr: (s) => `increase(m[${s}s])` },
+  ])
+  expect(wrong).toEqual([])
+  expect(compared).toBeGreaterThan(2000)
+  expect(leftOut).toBeLessThan(compared / 10)
+})
 
-  test('histogram_quantile', async () => {
-    const bounds = fc.uniqueArray(fc.double({ min: -10, max: 100, noNaN: true }), {
-      minLength: 0,
-      maxLength: 12,
-    })
-    const histogram = fc
-      .tuple(bounds, fc.array(fc.integer({ min: -3, max: 50 }), { minLength: 13, maxLength: 13 }))
-      .chain(([les, growth]) =>
-        fc.boolean().map((whole): Bucket[] => {
-          let count = 0
-          const all = [
-            ...les.toSorted((a, b) => a - b),
-            ...(whole || les.length === 0 ? [Infinity] : []),
-          ]
-          return all.map((le, i) => ({
-            le,
-            value: (count = Math.max(0, count + (growth[i] ?? 0))),
-          }))
-        }),
-      )
-    const histograms = fc.sample(histogram, { seed: SEED, numRuns: CASES })
-    const series = histograms.flatMap((buckets, i) =>
-      buckets.map(({ le, value: count }) => ({
-        name: `h_bucket{case="${i}",le="${le === Infinity ? '+Inf' : le}"}`,
-        points: [[0, count]] as Point[],
-      })),
-    )
-    const quantiles = [0.01, 0.5, 0.9, 0.99, 1]
-    const answers = await askPrometheus(
-      series,
-      quantiles.map((q) => ({ expr: `histogram_quantile(${q}, h_bucket)`, atMs: 500 })),
-    )
-    const wrong: Disagreement[] = []
-    let compared = 0
-    for (const [k, q] of quantiles.entries())
-      for (const [i, buckets] of histograms.entries()) {
-        const ours = histogramQuantile(q, buckets)
-        const answer = answers[k]?.get(String(i))
-        const theirs = answer !== undefined && Number.isNaN(answer) ? undefined : answer
-        if (theirs !== undefined) compared += 1
-        if (!agree(ours, theirs)) wrong.push({ query: `quantile ${q}`, case: i, ours, theirs })
-      }
-    expect(wrong).toEqual([])
-    expect(compared).toBeGreaterThan(400)
+test(`${SAME}: average, minimum, maximum, last and quantiles of levels (seed ${SEED})`, async () => {
+  const over = (fn: WindowFunction, name: string): Comparison => ({
+    name,
+    fn,
+    quantile: 0,
+    expr: (s) => `${name}(m[${s}s])`,
   })
+  const quantiles = [0, 0.25, 0.5, 0.9, 0.99, 1].map((q) => ({
+    name: `quantile ${q}`,
+    fn: 'quantile' as const,
+    quantile: q,
+    expr: (s: number) => `quantile_over_time(${q}, m[${s}s])`,
+  }))
+  const { wrong, compared } = await compare('gauge', gauges, [
+    over('avg', 'avg_over_time'),
+    over('min', 'min_over_time'),
+    over('max', 'max_over_time'),
+    over('last', 'last_over_time'),
+    ...quantiles,
+  ])
+  expect(wrong).toEqual([])
+  expect(compared).toBeGreaterThan(10_000)
+})
+
+test(`${SAME}: histogram_quantile (seed ${SEED})`, async () => {
+  const bounds = fc.uniqueArray(fc.double({ min: -10, max: 100, noNaN: true }), {
+    minLength: 0,
+    maxLength: 12,
+  })
+  const histogram = fc
+    .tuple(bounds, fc.array(fc.integer({ min: -3, max: 50 }), { minLength: 13, maxLength: 13 }))
+    .chain(([les, growth]) =>
+      fc.boolean().map((whole): Bucket[] => {
+        let count = 0
+        const all = [
+          ...les.toSorted((a, b) => a - b),
+          ...(whole || les.length === 0 ? [Infinity] : []),
+        ]
+        return all.map((le, i) => ({
+          le,
+          value: (count = Math.max(0, count + (growth[i] ?? 0))),
+        }))
+      }),
+    )
+  const histograms = fc.sample(histogram, { seed: SEED, numRuns: CASES })
+  const series = histograms.flatMap((buckets, i) =>
+    buckets.map(({ le, value: count }) => ({
+      name: `h_bucket{case="${i}",le="${le === Infinity ? '+Inf' : le}"}`,
+      points: [[0, count]] as Point[],
+    })),
+  )
+  const quantiles = [0.01, 0.5, 0.9, 0.99, 1]
+  const answers = await askPrometheus(
+    series,
+    quantiles.map((q) => ({ expr: `histogram_quantile(${q}, h_bucket)`, atMs: 500 })),
+  )
+  const wrong: Disagreement[] = []
+  let compared = 0
+  for (const [k, q] of quantiles.entries())
+    for (const [i, buckets] of histograms.entries()) {
+      const ours = histogramQuantile(q, buckets)
+      const answer = answers[k]?.get(String(i))
+      const theirs = answer !== undefined && Number.isNaN(answer) ? undefined : answer
+      if (theirs !== undefined) compared += 1
+      if (!agree(ours, theirs)) wrong.push({ query: `quantile ${q}`, case: i, ours, theirs })
+    }
+  expect(wrong).toEqual([])
+  expect(compared).toBeGreaterThan(400)
 })
