@@ -1,0 +1,123 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import { required } from './programs.ts'
+import { eventually, freePort, start, temporaryFolder } from './running.ts'
+
+export interface RedisServer {
+  readonly host: '127.0.0.1'
+  readonly port: number
+  /** A connection as the administrator; closed with the server. */
+  readonly admin: Redis
+  stop(): Promise<void>
+}
+
+export interface RedisServerOptions {
+  /** Lines of redis.conf. */
+  readonly config?: readonly string[]
+  readonly mode?: 'plain' | 'sentinel' | 'cluster'
+  readonly port?: number
+  readonly password?: string
+  readonly tls?: { readonly ca: string; readonly cert: string; readonly key: string }
+}
+
+/** Starts a real redis-server on 127.0.0.1 and a free port, without persistence, and waits until it answers. */
+export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
+  const folder = temporaryFolder()
+  const port = options.port ?? (await freePort())
+  const file = join(folder.path, 'redis.conf')
+  writeFileSync(file, configOf(options, port, folder.path))
+  const program = start(required('redis-server'), [
+    file,
+    ...(options.mode === 'sentinel' ? ['--sentinel'] : []),
+  ])
+  const admin = new Redis({
+    host: '127.0.0.1',
+    port,
+    lazyConnect: true,
+    enableReadyCheck: false,
+    retryStrategy: () => 20,
+    ...(options.password === undefined ? {} : { password: options.password }),
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
+  })
+  admin.on('error', () => undefined)
+  await eventually('an answer of redis-server', async () => {
+    const answer = await admin.ping()
+    if (answer !== 'PONG') throw new Error(program.stderr())
+  })
+  return {
+    host: '127.0.0.1',
+    port,
+    admin,
+    async stop() {
+      admin.disconnect()
+      await program.stop()
+      folder.remove()
+    },
+  }
+}
+
+function configOf(options: RedisServerOptions, port: number, folder: string): string {
+  const { mode = 'plain', tls, password } = options
+  const lines = [
+    tls === undefined ? `port ${port}` : `port 0\ntls-port ${port}`,
+    'bind 127.0.0.1',
+    'protected-mode no',
+    `dir ${folder}`,
+    ...(mode === 'sentinel' ? [] : ['save ""', 'appendonly no', 'repl-diskless-sync-delay 0']),
+    ...(mode === 'cluster'
+      ? ['cluster-enabled yes', 'cluster-config-file nodes.conf', 'cluster-node-timeout 2000']
+      : []),
+    ...(password === undefined ? [] : [`requirepass ${password}`]),
+    ...(options.config ?? []),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+export interface RedisCluster {
+  readonly nodes: readonly RedisServer[]
+  stop(): Promise<void>
+}
+
+/** Three masters that share the slots evenly, without replicas. */
+export async function startRedisCluster(): Promise<RedisCluster> {
+  const nodes = await Promise.all(
+    Array.from({ length: 3 }, async () =>
+      startRedis({ mode: 'cluster', port: await clusterPort() }),
+    ),
+  )
+  const ranges = [
+    [0, 5460],
+    [5461, 10922],
+    [10923, 16383],
+  ] as const
+  const [first] = nodes
+  for (const [index, node] of nodes.entries()) {
+    const [from, to] = ranges[index] ?? [0, 0]
+    await node.admin.call('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1))
+    await node.admin.call('CLUSTER', 'ADDSLOTSRANGE', String(from), String(to))
+  }
+  for (const node of nodes.slice(1))
+    await node.admin.call('CLUSTER', 'MEET', '127.0.0.1', String(first?.port))
+  await eventually('a whole cluster', async () => {
+    for (const node of nodes) {
+      const info = String(await node.admin.call('CLUSTER', 'INFO'))
+      if (!info.includes('cluster_state:ok') || !info.includes('cluster_known_nodes:3'))
+        throw new Error(info)
+    }
+  })
+  return {
+    nodes,
+    async stop() {
+      await Promise.all(nodes.map((node) => node.stop()))
+    },
+  }
+}
+
+/** The cluster's bus listens 10000 above the port, which must be a port too. */
+async function clusterPort(): Promise<number> {
+  for (;;) {
+    const port = await freePort()
+    if (port < 55_000) return port
+  }
+}
