@@ -27,7 +27,7 @@ export function counterIncrease(
   const firstMs = series.timeAt(from)
   const lastMs = series.timeAt(to - 1)
   const firstValue = series.valueAt(from)
-  const grown = series.valueAt(to - 1) - firstValue + lostToRestarts(series, from, to)
+  const grown = grownOver(series, from, to)
 
   const sampledMs = lastMs - firstMs
   const intervalMs = sampledMs / (to - from - 1)
@@ -43,16 +43,17 @@ function extrapolatedMs(gapMs: number, intervalMs: number): number {
   return gapMs < intervalMs * GAP_INTERVALS_MAX ? gapMs : intervalMs / 2
 }
 
-function lostToRestarts(series: Series, from: number, to: number): number {
+/** Last less first, and what each restart lost, added in Prometheus's order so that both round alike. */
+function grownOver(series: Series, from: number, to: number): number {
   const startsMatter = series.kind === 'cumulative'
-  let lost = 0
   let previous = series.valueAt(from)
+  let grown = series.valueAt(to - 1) - previous
   for (let i = from + 1; i < to; i++) {
     const value = series.valueAt(i)
-    if (value < previous || (startsMatter && startChanged(series, i))) lost += previous
+    if (value < previous || (startsMatter && startChanged(series, i))) grown += previous
     previous = value
   }
-  return lost
+  return grown
 }
 
 /** False where either point does not tell its start. */

@@ -89,6 +89,15 @@ describe('identity', () => {
   })
 })
 
+test('the order of labels does not matter', () => {
+  fc.assert(
+    fc.property(labelsOf, (labels) => {
+      const turned = Object.fromEntries(Object.entries(labels).toReversed())
+      expect(seriesKey('m', turned, LIMITS)).toBe(seriesKey('m', labels, LIMITS))
+    }),
+  )
+})
+
 describe('look-up by the labels object', () => {
   test('frozen labels used again lead where fresh ones do', () => {
     const step = fc.record({

@@ -110,6 +110,15 @@ describe('time order', () => {
     expect(store.counters().points).toBe(4)
   })
 
+  test('a late delta may be the oldest of its series', () => {
+    const store = storeOf()
+    const delta = (ms: number) => sample('m', T0 + ms, ms, { kind: 'delta' })
+    expect(store.write(batch([delta(20), delta(10)])).taken).toBe(2)
+    expect(store.select(all('m')).map(pointsOf)).toEqual([
+      [[T0 + 10, 10], [T0 + 20, 20]],
+    ]) // prettier-ignore
+  })
+
   test('a full ring does not give way to something older than its oldest', () => {
     const store = storeOf({ pointsPerSeriesMax: 3 })
     const delta = (ms: number) => sample('m', T0 + ms, 1, { kind: 'delta' })

@@ -40,6 +40,15 @@ describe('windows over a level', () => {
     },
   )
 
+  test('a quantile of more points than any window before', () => {
+    const many = line(
+      'gauge',
+      Array.from({ length: 1001 }, (_, i): Point => [i, (i * 10) % 1001]),
+    )
+    const window = { function: 'quantile' as const, durationMs: 2_000_000, quantile: 0.25 }
+    expect(evaluateWindow(many, window, 1_000_000)).toMatchObject({ value: 250 })
+  })
+
   test('an average beyond the range of numbers is no value', () => {
     const huge = line('gauge', [[1, 1.7e308], [2, 1.7e308]]) // prettier-ignore
     const window = { function: 'avg' as const, durationMs: 10_000, quantile: 0 }
@@ -61,7 +70,7 @@ describe('ewma: 5 s buckets, α 0.2', () => {
   const table: [string, SampleKind, Point[], number, number, number, number][] = [
     // kind, points, at, window, value, data
     ['mean of each bucket', 'gauge', [[1, 2], [5, 4], [6, 10], [10, 20], [12, 99]], 13, 60, smoothed(3, 15), 10], // prettier-ignore
-    ['a level stays between points', 'gauge', [[1, 10], [16, 20]], 20, 60, smoothed(10, 10, 10, 20), 16], // prettier-ignore
+    ['a level stays between points', 'gauge', [[1, 0], [6, 10], [21, 20]], 25, 60, smoothed(0, 10, 10, 10, 20), 21], // prettier-ignore
     ['and is not repeated after the newest', 'gauge', [[1, 10], [6, 20]], 50, 60, smoothed(10, 20), 6], // prettier-ignore
     ['a bucket cut by the window is out', 'gauge', [[11, 10], [16, 20], [21, 30]], 30, 18, smoothed(20, 30), 21], // prettier-ignore
     ['growth per second', 'cumulative', [[0, 0], [5, 10], [10, 40], [12, 50]], 12, 60, smoothed(2, 6), 10], // prettier-ignore
@@ -71,6 +80,7 @@ describe('ewma: 5 s buckets, α 0.2', () => {
     ['counts per second', 'delta', [[2, 5, 1], [4, 5, 3], [8, 30, 7]], 11, 60, smoothed(2, 6), 8], // prettier-ignore
     ['silence is zero, between and after', 'delta', [[4, 10, 3], [13, 20, 12]], 21, 60, smoothed(2, 0, 4, 0), 13], // prettier-ignore
     ['a long interval is spread', 'delta', [[10, 20, 0]], 10, 60, 2, 10], // prettier-ignore
+    ['overlapping intervals follow each other', 'delta', [[5, 10, 0], [10, 20, 0]], 10, 60, smoothed(2, 4), 10], // prettier-ignore
     ['counts without a start', 'delta', [[3, 10], [5, 5], [6, 5]], 10, 60, smoothed(3, 1), 6], // prettier-ignore
     ['silent before, within the window', 'delta', [[4, 10, 3], [23, 10, 22]], 25, 15, smoothed(0, 0, 2), 23], // prettier-ignore
   ]
