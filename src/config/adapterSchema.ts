@@ -3,7 +3,7 @@
  * validation, the JSON Schema and the documentation are derived from it.
  */
 import { z } from 'zod'
-import { durationSchema } from '../sources/duration.ts'
+import { durationSchema, positiveDurationSchema } from '../sources/duration.ts'
 import { sourceTypes } from '../sources/registry.ts'
 import { API_VERSION, metadataSchema } from './signalSchema.ts'
 
@@ -39,7 +39,11 @@ const sourceSchema = z
   })
 
 const clientCertificates = z.strictObject({
-  caFile: z.string().min(1).meta({ description: 'CA of the client certificates (PEM)' }),
+  caFile: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({ description: 'CA of the client certificates (PEM); left out: --tls-ca-file' }),
 })
 
 const authSchema = z
@@ -57,7 +61,7 @@ const authSchema = z
       .strictObject({ mode: z.literal('insecureOpen') })
       .meta({ description: 'everybody may read; for a trial only' }),
   ])
-  .default({ mode: 'delegated' })
+  .prefault({ mode: 'delegated' })
 
 export const adapterSpecSchema = z.strictObject({
   sources: z.array(sourceSchema).default([]),
@@ -66,24 +70,29 @@ export const adapterSpecSchema = z.strictObject({
       address: z.string().default('::').meta({ description: 'address to listen on' }),
       port: z.int().min(0).max(65_535).default(6443),
       auth: authSchema,
+      drain: durationSchema
+        .prefault('5s')
+        .meta({ description: 'time between readiness off and the last connection taken' }),
     })
-    .default({ address: '::', port: 6443, auth: { mode: 'delegated' } }),
+    .prefault({}),
   podNamespaces: z
     .array(z.string().min(1))
     .optional()
     .meta({ description: 'namespaces whose pods are watched; left out: all' }),
   evaluation: z
-    .strictObject({ interval: durationSchema.default(1000) })
-    .default({ interval: 1000 })
+    .strictObject({ interval: positiveDurationSchema.prefault('1s') })
+    .prefault({})
     .meta({ description: 'how often every signal is evaluated' }),
   limits: z
     .strictObject({
       series: z.int().min(1).default(50_000).meta({ description: 'series kept, over all sources' }),
       pointsPerSeries: z.int().min(2).default(4000),
-      history: durationSchema.default(3_600_000).meta({ description: 'how long points are kept' }),
+      history: positiveDurationSchema
+        .prefault('1h')
+        .meta({ description: 'how long points are kept' }),
       signals: z.int().min(1).default(2000),
     })
-    .default({ series: 50_000, pointsPerSeries: 4000, history: 3_600_000, signals: 2000 }),
+    .prefault({}),
 })
 
 export type AdapterSpec = z.infer<typeof adapterSpecSchema>

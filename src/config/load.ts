@@ -60,7 +60,6 @@ interface ParsedDocument {
 
 function parseFile(file: ConfigFile, problems: Problem[]): ParsedDocument[] {
   const lines = new LineCounter()
-  // maxAliasCount 0: an alias bomb in a configuration is refused, and nobody needs aliases here.
   const documents = parseAllDocuments(file.text, { lineCounter: lines, uniqueKeys: true })
   if (!Array.isArray(documents)) return []
   const parsed: ParsedDocument[] = []
@@ -75,7 +74,11 @@ function parseFile(file: ConfigFile, problems: Problem[]): ParsedDocument[] {
       })
     }
     if (document.errors.length > 0) continue
-    const value: unknown = document.toJS({ maxAliasCount: 0 })
+    const value = plainValue(document)
+    if (value instanceof Error) {
+      problems.push({ where: file.path, field: 'YAML', value: undefined, mend: value.message })
+      continue
+    }
     if (value === null) continue
     if (typeof value !== 'object' || Array.isArray(value)) {
       const mend = `must be a document with apiVersion: ${API_VERSION} and a kind`
@@ -88,6 +91,15 @@ function parseFile(file: ConfigFile, problems: Problem[]): ParsedDocument[] {
     })
   }
   return parsed
+}
+
+/** The document as plain data. Aliases are refused: nobody needs them here, and they can be a bomb. */
+function plainValue(document: Document): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 0 })
+  } catch {
+    return new Error('aliases (*name) are not supported: write the value out')
+  }
 }
 
 /** Line of the deepest part of `path` that exists in the document. */

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import { COMBINE_FUNCTIONS, WINDOW_FUNCTIONS } from '../model.ts'
-import { durationSchema } from '../sources/duration.ts'
+import { positiveDurationSchema } from '../sources/duration.ts'
 import { PRESET_NAMES } from './presets.ts'
 
 /** A name that may stand in a request path of the metrics API (it may hold `:` or `|`, never `/` or `%`). */
@@ -32,19 +32,19 @@ const answer = z
     }),
     z.strictObject({
       answer: z.literal('hold'),
-      maxAge: durationSchema.meta({
+      maxAge: positiveDurationSchema.meta({
         description: 'age of the data after which it is an error again',
       }),
     }),
     z.strictObject({
       answer: z.literal('decay'),
-      halfLife: durationSchema.meta({ description: 'time in which the last value halves' }),
-      maxAge: durationSchema.meta({
+      halfLife: positiveDurationSchema.meta({ description: 'time in which the last value halves' }),
+      maxAge: positiveDurationSchema.meta({
         description: 'age of the data after which it is an error again',
       }),
     }),
   ])
-  .default({ answer: 'error' })
+  .prefault({ answer: 'error' })
 
 const described = z.union([
   z.literal('pods').meta({ description: 'one value for each pod; combine.by must hold "pod"' }),
@@ -65,13 +65,10 @@ const described = z.union([
 
 export const signalSpecSchema = z.strictObject({
   source: z.string().min(1).meta({ description: 'name of a source of the MetricsAdapter' }),
-  preset: z
-    .enum(PRESET_NAMES)
-    .optional()
-    .meta({
-      description:
-        'all signals of a known engine; then select, window, combine and expose are left out',
-    }),
+  preset: z.enum(PRESET_NAMES).optional().meta({
+    description:
+      'all signals of a known engine; then select, window, combine and expose are left out',
+  }),
   select: z
     .strictObject({
       metric: z.string().min(1).meta({ description: "the metric's name at the source" }),
@@ -88,7 +85,7 @@ export const signalSpecSchema = z.strictObject({
   window: z
     .strictObject({
       function: z.enum(WINDOW_FUNCTIONS).default('last'),
-      duration: durationSchema
+      duration: positiveDurationSchema
         .optional()
         .meta({ description: 'length of the window; for last: freshFor' }),
       quantile: z
@@ -98,7 +95,7 @@ export const signalSpecSchema = z.strictObject({
         .optional()
         .meta({ description: 'for the function quantile' }),
     })
-    .default({ function: 'last' }),
+    .prefault({}),
   combine: z
     .strictObject({
       function: z.enum(COMBINE_FUNCTIONS).default('sum'),
@@ -106,23 +103,18 @@ export const signalSpecSchema = z.strictObject({
         .array(labelName)
         .default([])
         .meta({ description: 'labels to keep apart; none: one value' }),
-      minCoverage: z
-        .number()
-        .min(0)
-        .max(1)
-        .default(0.9)
-        .meta({
-          description: 'least share of the series that must be fresh for the value to be fresh',
-        }),
+      minCoverage: z.number().min(0).max(1).default(0.9).meta({
+        description: 'least share of the series that must be fresh for the value to be fresh',
+      }),
     })
-    .default({ function: 'sum', by: [], minCoverage: 0.9 }),
-  freshFor: durationSchema.default(45_000).meta({ description: 'older data is stale' }),
+    .prefault({}),
+  freshFor: positiveDurationSchema.prefault('45s').meta({ description: 'older data is stale' }),
   whenStale: answer.meta({ description: 'the answer while data is too old' }),
   whenAbsent: answer.meta({ description: 'the answer while there is no data' }),
   stabilize: z
     .strictObject({
       policy: z.literal('fixed').default('fixed'),
-      window: durationSchema.meta({
+      window: positiveDurationSchema.meta({
         description: 'the value never falls below its maximum of this time',
       }),
     })

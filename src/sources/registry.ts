@@ -1,4 +1,6 @@
 /** Every kind of source. One line each; schema, documentation and conformance test follow from it. */
+import type { Component, SourceDeps } from '../ports.ts'
+import type { ConfiguredSource } from './running.ts'
 import { prometheusSource } from './prometheus.ts'
 import { redisSource } from './redis/redis.ts'
 import { scrapeSource } from './scrape.ts'
@@ -8,3 +10,20 @@ export const sourceTypes = {
   redis: redisSource,
   prometheus: prometheusSource,
 } as const
+
+/** A source of the configuration as something that can run. Exactly one kind is given; the schema sees to it. */
+export function configuredSource(source: {
+  readonly name: string
+  readonly scrape?: Parameters<typeof scrapeSource.create>[0] | undefined
+  readonly redis?: Parameters<typeof redisSource.create>[0] | undefined
+  readonly prometheus?: Parameters<typeof prometheusSource.create>[0] | undefined
+}): ConfiguredSource {
+  const { name, scrape, redis, prometheus } = source
+  const create = (deps: SourceDeps): Component => {
+    if (scrape !== undefined) return scrapeSource.create(scrape, deps)
+    if (redis !== undefined) return redisSource.create(redis, deps)
+    if (prometheus !== undefined) return prometheusSource.create(prometheus, deps)
+    throw new Error(`source ${name} has no kind`)
+  }
+  return { name, definition: JSON.stringify({ scrape, redis, prometheus }), create }
+}

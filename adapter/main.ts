@@ -1,0 +1,330 @@
+#!/usr/bin/env node
+/**
+ * The composition root: the only file that knows both the engine and the edges. It makes each part, hands
+ * each what it asks for, and runs them until the process is told to stop.
+ */
+import type { ServerOptions } from 'node:https'
+import type { Config } from '../src/config/load.ts'
+import type { Component, Logger } from '../src/ports.ts'
+import type { KubeClient } from './cluster/kubeClient.ts'
+import type { ServeOptions } from './commandLine.ts'
+import type { Authenticator, Authorizer } from './metrics-api/ports.ts'
+import { systemClock as clock } from '../src/clock.ts'
+import { createConfigFiles, readConfigFiles } from '../src/config/files.ts'
+import { configJsonSchema } from '../src/config/jsonSchema.ts'
+import { loadConfig } from '../src/config/load.ts'
+import { formatProblem } from '../src/config/problems.ts'
+import { messageOf } from '../src/errors.ts'
+import { createSeriesStore } from '../src/series/store.ts'
+import { createBoard } from '../src/signal/board.ts'
+import { createEvaluator } from '../src/signal/evaluator.ts'
+import { configuredSource } from '../src/sources/registry.ts'
+import { createRunningSources } from '../src/sources/running.ts'
+import { AuthenticationSettings } from './cluster/authConfig.ts'
+import { kubeClient } from './cluster/kubeClient.ts'
+import { kubeConnection } from './cluster/kubeConfig.ts'
+import { PodWatch } from './cluster/pods.ts'
+import { accessReviewPoster, tokenReviewPoster } from './cluster/reviews.ts'
+import { secretReader } from './cluster/secrets.ts'
+import { parseCommandLine, USAGE } from './commandLine.ts'
+import { createHttpsServer } from './httpsServer.ts'
+import { createLogger } from './log.ts'
+import { createMetricsApi } from './metrics-api/app.ts'
+import { parseSelector } from './metrics-api/selector.ts'
+import { delegatedAuthenticator } from './security/authenticate.ts'
+import { delegatedAuthorizer } from './security/authorize.ts'
+import { selfSignedServing } from './security/selfSigned.ts'
+import { openStandalone } from './security/standalone.ts'
+import { openServingCertificate } from './security/tlsMaterial.ts'
+import { apiTokenReviewer } from './security/tokenReview.ts'
+import { createSelfMetrics } from './selfMetrics.ts'
+import { standalonePods } from './standalonePods.ts'
+import { VERSION } from './version.ts'
+
+const CONFIG_INTERVAL_MS = 2000
+const IN_FLIGHT_GRACE_MS = 10_000
+/** The Service that APIServices point to; its certificate must carry this name. */
+const SERVICE_NAME = 'custom-metrics-adapter.monitoring.svc'
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    const options = parseCommandLine(args, process.env)
+    switch (options.command) {
+      case 'help':
+        process.stdout.write(USAGE)
+        return 0
+      case 'schema':
+        process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`)
+        return 0
+      case 'check':
+        return await check(options.config)
+      case 'serve':
+        return await serve(options)
+    }
+  } catch (thrown) {
+    process.stderr.write(`tideline: ${messageOf(thrown)}\n`)
+    return thrown instanceof RangeError ? 2 : 1
+  }
+}
+
+async function check(paths: readonly string[]): Promise<number> {
+  const loaded = loadConfig(await readConfigFiles(paths))
+  if (loaded.ok) {
+    const { signals, adapter } = loaded.config
+    process.stdout.write(`right: ${adapter.sources.length} sources, ${signals.length} signals\n`)
+    return 0
+  }
+  for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`)
+  return 1
+}
+
+async function serve(options: ServeOptions): Promise<number> {
+  const log = createLogger(clock, options.logLevel)
+  const loaded = loadConfig(await readConfigFiles(options.config))
+  if (!loaded.ok) {
+    for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`)
+    return 1
+  }
+  const stopping = new AbortController()
+  const stop = (name: NodeJS.Signals) => {
+    log.info('stopping', { signal: name })
+    stopping.abort(name)
+  }
+  process.once('SIGTERM', stop)
+  process.once('SIGINT', stop)
+  await compose(options, loaded.config, log, stopping.signal)
+  log.info('stopped')
+  return 0
+}
+
+/** Makes and joins everything, serves until `stopping` aborts, then ends it in the order of its use. */
+async function compose(
+  options: ServeOptions,
+  config: Config,
+  log: Logger,
+  stopping: AbortSignal,
+): Promise<void> {
+  const { metricsApi } = config.adapter
+  const client = connectCluster(options)
+  const watched = client === undefined ? undefined : watchPods(client, config, log)
+  const engine = createEngine(options, config, { log, client, discovery: watched })
+  const pods = watched ?? standalonePods(engine.store, engine.sourceNames)
+  const access = await openAccess(options, config, { log, client })
+  const certificate = await openCertificate(options, log)
+  const selfMetrics = createSelfMetrics({
+    ...engine.account,
+    certificateNotAfterMs: () => certificate.notAfterMs(),
+  })
+  const app = createMetricsApi({
+    reader: engine.board,
+    ...access,
+    pods,
+    clock,
+    log,
+    version: VERSION,
+    metricsText: selfMetrics.text,
+    isReady: () => !stopping.aborted && engine.board.tick > 0 && access.ready(),
+    observe: selfMetrics.observeRequest,
+  })
+  const https = createHttpsServer(app, { clock, log, tls: certificate.tls })
+  certificate.attach(https.server)
+
+  const life = new AbortController()
+  const parts = [...engine.components, ...access.components, ...certificate.components]
+  if (watched !== undefined) parts.push(watched)
+  const running = parts.map((part) => part.run(life.signal))
+  const failed = Promise.all(running)
+  try {
+    const address = options.address ?? metricsApi.address
+    const port = await https.listen(address, options.port ?? metricsApi.port)
+    log.info('listening', { address, port, version: VERSION, auth: metricsApi.auth.mode })
+    await Promise.race([aborted(stopping), failed])
+    // Readiness is off now: who balances over several adapters stops sending before connections end.
+    if (stopping.reason !== 'SIGINT') await clock.sleep(metricsApi.drain, life.signal)
+    await https.close(IN_FLIGHT_GRACE_MS)
+  } finally {
+    life.abort()
+    client?.close()
+    await Promise.allSettled(running)
+  }
+}
+
+function connectCluster(options: ServeOptions): (KubeClient & { close(): void }) | undefined {
+  const connection = kubeConnection({
+    inCluster: process.env['KUBERNETES_SERVICE_HOST'] !== undefined,
+    ...(options.kubeconfig === undefined ? {} : { kubeconfigFile: options.kubeconfig }),
+  })
+  return connection === undefined ? undefined : kubeClient(connection, clock)
+}
+
+function watchPods(client: KubeClient, config: Config, log: Logger): PodWatch {
+  return new PodWatch({
+    client,
+    clock,
+    log,
+    namespaces: config.adapter.podNamespaces ?? [],
+    compileSelector: (text) => parseSelector(text).matches,
+  })
+}
+
+interface Surroundings {
+  readonly log: Logger
+  readonly client: KubeClient | undefined
+}
+
+/** Sources → store → evaluator → board, and the files that configure them. */
+function createEngine(
+  options: ServeOptions,
+  initial: Config,
+  { log, client, discovery }: Surroundings & { readonly discovery: PodWatch | undefined },
+) {
+  const { limits, evaluation } = initial.adapter
+  const store = createSeriesStore(
+    {
+      seriesMax: limits.series,
+      pointsPerSeriesMax: limits.pointsPerSeries,
+      historyMs: limits.history,
+      futureToleranceMs: 5000,
+      labelsMax: 64,
+      labelLengthMax: 1024,
+    },
+    clock,
+  )
+  const board = createBoard()
+  const intervalMs = evaluation.interval
+  const evaluator = createEvaluator({ clock, view: store, board, log, intervalMs })
+  const secrets = secretReader({
+    environment: process.env,
+    clock,
+    ...(client === undefined ? {} : { client }),
+  })
+  const depsOf = (name: string) => ({
+    name,
+    clock,
+    sink: store,
+    secrets,
+    log,
+    ...(discovery === undefined ? {} : { discovery }),
+  })
+  const sources = createRunningSources({ store, log, depsOf })
+  let current = initial
+  const configFiles = createConfigFiles({
+    paths: options.config,
+    clock,
+    log,
+    intervalMs: CONFIG_INTERVAL_MS,
+    apply: (config) => {
+      warnOfRestart(current, config, log)
+      current = config
+      sources.apply(config.adapter.sources.map(configuredSource))
+      evaluator.setSignals(config.signals)
+    },
+  })
+  const first: Component = { run: async () => void (await configFiles.load()) }
+  const sourceNames = () => current.adapter.sources.map((source) => source.name)
+  return {
+    store,
+    board,
+    sourceNames,
+    components: [first, sources, evaluator, configFiles],
+    account: {
+      reader: board,
+      nowMs: clock.nowMs,
+      store: () => store.counters(),
+      evaluator: () => evaluator.counters(),
+      config: () => configFiles.state(),
+      sources: () => sourceNames().map((name) => ({ name, origins: store.origins(name) })),
+    },
+  }
+}
+
+/** What is fixed when the process starts; a change of it is taken at the next start, and said so. */
+const FIXED_AT_START = ['metricsApi', 'limits', 'evaluation', 'podNamespaces'] as const
+
+function warnOfRestart(before: Config, after: Config, log: Logger): void {
+  const fields = FIXED_AT_START.filter(
+    (field) => JSON.stringify(before.adapter[field]) !== JSON.stringify(after.adapter[field]),
+  )
+  if (fields.length > 0) log.warn('config-needs-restart', { fields })
+}
+
+interface Access {
+  readonly authenticator: Authenticator
+  readonly authorizer: Authorizer
+  readonly components: readonly Component[]
+  ready(): boolean
+}
+
+async function openAccess(
+  options: ServeOptions,
+  config: Config,
+  { log, client }: Surroundings,
+): Promise<Access> {
+  const { auth } = config.adapter.metricsApi
+  if (auth.mode === 'delegated') return delegatedAccess(log, client)
+  const clientCaFile =
+    auth.mode === 'clientCertificates' ? (auth.caFile ?? options.clientCaFile) : undefined
+  const standalone = await openStandalone(
+    {
+      insecureOpen: auth.mode === 'insecureOpen',
+      ...(clientCaFile === undefined ? {} : { clientCaFile }),
+      ...(auth.mode === 'tokenFile' ? { tokenFile: auth.tokenFile } : {}),
+    },
+    { clock, log },
+  )
+  return { ...standalone, components: [standalone], ready: () => true }
+}
+
+function delegatedAccess(log: Logger, client: KubeClient | undefined): Access {
+  if (client === undefined)
+    throw new Error(
+      'metricsApi.auth.mode is delegated and there is no cluster: run in a pod, give --kubeconfig, or choose clientCertificates or tokenFile',
+    )
+  const settings = new AuthenticationSettings({ client, clock, log })
+  return {
+    authenticator: delegatedAuthenticator({
+      config: () => settings.current(),
+      tokens: apiTokenReviewer({ post: tokenReviewPoster(client), clock }),
+      clock,
+    }),
+    authorizer: delegatedAuthorizer({ post: accessReviewPoster(client), clock }),
+    components: [settings],
+    ready: () => settings.notSynced() === undefined,
+  }
+}
+
+type Server = ReturnType<typeof createHttpsServer>['server']
+
+interface Certificate {
+  readonly tls: ServerOptions
+  readonly components: readonly Component[]
+  notAfterMs(): number
+  attach(server: Server): void
+}
+
+async function openCertificate(options: ServeOptions, log: Logger): Promise<Certificate> {
+  if (options.tls.kind === 'self-signed') {
+    const nowMs = clock.nowMs()
+    const { serving } = selfSignedServing(options.tls.names, nowMs)
+    log.warn('self-signed-certificate', { names: options.tls.names, meaning: 'for a trial only' })
+    return { tls: serving, components: [], notAfterMs: () => NaN, attach: () => undefined }
+  }
+  const expectedNames = process.env['KUBERNETES_SERVICE_HOST'] === undefined ? [] : [SERVICE_NAME]
+  const certificate = await openServingCertificate(options.tls, { clock, log, expectedNames })
+  const { cert, key } = certificate.material
+  return {
+    tls: { cert, key },
+    components: [certificate],
+    notAfterMs: () => certificate.notAfterMs,
+    attach: (server) => certificate.attach(server, {}),
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

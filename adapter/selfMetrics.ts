@@ -1,0 +1,174 @@
+/** Tideline's metrics about itself. Every number is read when it is asked for, from who owns it. */
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { OriginHealth } from '../src/model.ts'
+import type { SignalReader } from '../src/ports.ts'
+
+export interface SelfMetricsSources {
+  readonly reader: SignalReader
+  nowMs(): number
+  store(): {
+    readonly series: number
+    readonly points: number
+    readonly samplesTaken: number
+    readonly refusals: readonly { source: string; reason: string; count: number }[]
+  }
+  evaluator(): { readonly missedTicks: number; readonly lastDurationMs: number }
+  config(): { readonly generation: number; readonly problems: readonly string[] }
+  sources(): readonly { name: string; origins: ReadonlyMap<string, OriginHealth> }[]
+  /** When the serving certificate expires, ms since 1970. */
+  certificateNotAfterMs(): number
+}
+
+export interface SelfMetrics {
+  text(): Promise<string>
+  observeRequest(route: string, status: number, seconds: number): void
+}
+
+export function createSelfMetrics(from: SelfMetricsSources): SelfMetrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  engineMetrics(registry, from)
+  readingMetrics(registry, from)
+  sourceMetrics(registry, from)
+  const requests = new Histogram({
+    name: 'tideline_request_duration_seconds',
+    help: 'Time to answer a request of the metrics API.',
+    labelNames: ['route', 'code'],
+    buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5],
+    registers: [registry],
+  })
+  return {
+    text: () => registry.metrics(),
+    observeRequest(route, status, seconds) {
+      requests.observe({ route, code: status }, seconds)
+    },
+  }
+}
+
+type Read = () => number
+
+function engineMetrics(registry: Registry, from: SelfMetricsSources): void {
+  const gauges: [name: string, help: string, read: Read][] = [
+    ['series', 'Series kept.', () => from.store().series],
+    ['points', 'Points kept, over all series.', () => from.store().points],
+    [
+      'evaluation_duration_seconds',
+      'Time the last evaluation of all signals took.',
+      () => from.evaluator().lastDurationMs / 1000,
+    ],
+    [
+      'config_generation',
+      'Configurations applied since the start.',
+      () => from.config().generation,
+    ],
+    [
+      'config_refused',
+      '1 while the files hold a configuration that was refused; the last good one runs.',
+      () => (from.config().problems.length > 0 ? 1 : 0),
+    ],
+    [
+      'certificate_not_after_seconds',
+      'When the serving certificate expires, seconds since 1970.',
+      () => from.certificateNotAfterMs() / 1000,
+    ],
+  ]
+  for (const [name, help, read] of gauges) {
+    new Gauge({
+      name: `tideline_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+  const totals: [name: string, help: string, read: Read][] = [
+    ['samples', 'Samples taken.', () => from.store().samplesTaken],
+    [
+      'evaluations_missed',
+      'Ticks left out because one took too long.',
+      () => from.evaluator().missedTicks,
+    ],
+  ]
+  for (const [name, help, read] of totals) {
+    new Counter({
+      name: `tideline_${name}_total`,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset()
+        this.inc(read())
+      },
+    })
+  }
+}
+
+function readingMetrics(registry: Registry, from: SelfMetricsSources): void {
+  const labelNames = ['namespace', 'signal'] as const
+  new Gauge({
+    name: 'tideline_readings',
+    help: 'Readings of a signal by state.',
+    labelNames: [...labelNames, 'state'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { signal, readings } of from.reader.all())
+        for (const { state } of readings)
+          this.inc({ namespace: signal.namespace, signal: signal.name, state })
+    },
+  })
+  new Gauge({
+    name: 'tideline_signal_value',
+    help: 'Sum of the fresh readings of a signal; no series while none is fresh.',
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { signal, readings } of from.reader.all())
+        for (const reading of readings)
+          if (reading.state === 'fresh')
+            this.inc({ namespace: signal.namespace, signal: signal.name }, reading.value)
+    },
+  })
+  new Gauge({
+    name: 'tideline_signal_data_age_seconds',
+    help: 'Age of the oldest data a signal stands on; no series while it is absent.',
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { signal, readings } of from.reader.all()) {
+        const times = readings.flatMap((one) => (one.state === 'absent' ? [] : [one.dataMs]))
+        if (times.length === 0) continue
+        const ageMs = from.nowMs() - Math.min(...times)
+        this.set({ namespace: signal.namespace, signal: signal.name }, ageMs / 1000)
+      }
+    },
+  })
+}
+
+function sourceMetrics(registry: Registry, from: SelfMetricsSources): void {
+  new Counter({
+    name: 'tideline_samples_refused_total',
+    help: 'Samples not taken, by source and reason.',
+    labelNames: ['source', 'reason'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { source, reason, count } of from.store().refusals)
+        this.inc({ source, reason }, count)
+    },
+  })
+  new Gauge({
+    name: 'tideline_source_origins',
+    help: 'Origins of a source by how their collects go: ok, or the code of the failure.',
+    labelNames: ['source', 'state'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { name, origins } of from.sources())
+        for (const health of origins.values())
+          this.inc({ source: name, state: health.state === 'ok' ? 'ok' : health.code })
+    },
+  })
+}

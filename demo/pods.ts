@@ -1,0 +1,115 @@
+/**
+ * Simulated vision pods: real HTTP servers with a metrics page, and work that is shared between those that
+ * are ready. A pod takes time to start, as one that loads a model does.
+ */
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+const CLASSES = ['person', 'car', 'bicycle'] as const
+const SHARES: Readonly<Record<(typeof CLASSES)[number], number>> = {
+  person: 2.1,
+  car: 0.8,
+  bicycle: 0.2,
+}
+
+export interface Pod {
+  readonly name: string
+  readonly url: string
+  ready: boolean
+}
+
+export interface Fleet {
+  pods(): readonly Pod[]
+  /** Starts or stops pods until there are `count`; new ones are ready `startMs` later. */
+  scaleTo(count: number, nowMs: number): Promise<void>
+  /** Lets `seconds` of load pass over the ready pods; what they cannot take waits. */
+  work(requestsPerSecond: number, seconds: number, nowMs: number): void
+  waiting(): number
+  close(): Promise<void>
+}
+
+interface LivePod extends Pod {
+  readonly server: Server
+  readonly readyAtMs: number
+  requests: number
+  readonly detections: Record<(typeof CLASSES)[number], number>
+}
+
+export interface FleetOptions {
+  readonly startMs: number
+  /** Requests a pod can do in a second. */
+  readonly podCapacity: number
+}
+
+export function createFleet(options: FleetOptions): Fleet {
+  const live: LivePod[] = []
+  let started = 0
+  let backlog = 0
+
+  async function start(nowMs: number): Promise<void> {
+    started += 1
+    const name = `vision-${started}`
+    const server = createServer((_request, response) => {
+      const pod = live.find((one) => one.name === name)
+      response.setHeader('content-type', 'text/plain; version=0.0.4')
+      response.end(pod === undefined ? '' : metricsPage(pod))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    live.push({
+      name,
+      url: `http://127.0.0.1:${port}/metrics`,
+      server,
+      ready: false,
+      readyAtMs: nowMs + options.startMs,
+      requests: 0,
+      detections: { person: 0, car: 0, bicycle: 0 },
+    })
+  }
+
+  async function stop(): Promise<void> {
+    const pod = live.pop()
+    if (pod === undefined) return
+    pod.server.closeAllConnections()
+    await new Promise((resolve) => pod.server.close(resolve))
+  }
+
+  return {
+    pods: () => live,
+    async scaleTo(count, nowMs) {
+      while (live.length < count) await start(nowMs)
+      while (live.length > count) await stop()
+    },
+    work(requestsPerSecond, seconds, nowMs) {
+      for (const pod of live) pod.ready ||= nowMs >= pod.readyAtMs
+      const ready = live.filter((pod) => pod.ready)
+      backlog += requestsPerSecond * seconds
+      const share = Math.min(backlog / Math.max(1, ready.length), options.podCapacity * seconds)
+      for (const pod of ready) {
+        pod.requests += share
+        for (const name of CLASSES) pod.detections[name] += share * SHARES[name]
+        backlog -= share
+      }
+    },
+    waiting: () => backlog,
+    async close() {
+      while (live.length > 0) await stop()
+    },
+  }
+}
+
+function metricsPage(pod: LivePod): string {
+  const detections = CLASSES.map(
+    (name) => `vision_detection_count_total{class="${name}"} ${Math.floor(pod.detections[name])}`,
+  )
+  return [
+    '# TYPE http_requests_total counter',
+    `http_requests_total{code="200"} ${Math.floor(pod.requests)}`,
+    '# TYPE vision_detection_count_total counter',
+    ...detections,
+    '# TYPE vision_avg_confidence gauge',
+    'vision_avg_confidence{class="person"} 0.87',
+    '',
+  ].join('\n')
+}

@@ -1,0 +1,220 @@
+import { describe, expect, test } from 'vitest'
+import type { Config } from '../../src/config/load.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { formatProblem } from '../../src/config/problems.ts'
+
+const ADAPTER = `apiVersion: tideline.dev/v1alpha1
+kind: MetricsAdapter
+metadata: {name: tideline}
+spec:
+  sources:
+    - name: vision-pods
+      scrape:
+        pods: {labelSelector: app=vision, port: 8080}
+    - name: queues
+      namespaces: [vision]
+      redis:
+        url: redis://redis.vision.svc:6379
+        keys: [{key: frames, as: list}]
+`
+
+function signal(spec: string, name = 'detections', namespace = 'vision'): string {
+  return `---
+apiVersion: tideline.dev/v1alpha1
+kind: Signal
+metadata: {name: ${name}, namespace: ${namespace}}
+spec:
+${spec
+  .split('\n')
+  .map((line) => `  ${line}`)
+  .join('\n')}
+`
+}
+
+const QUEUE = `source: queues
+select: {metric: redis_list_length}
+expose: {external: {name: queue_depth}}`
+
+function load(text: string) {
+  return loadConfig([{ path: 'tideline.yaml', text }])
+}
+
+function good(text: string): Config {
+  const loaded = load(text)
+  if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join('\n'))
+  return loaded.config
+}
+
+function problems(text: string): string[] {
+  const loaded = load(text)
+  return loaded.ok ? [] : loaded.problems.map(formatProblem)
+}
+
+describe('what is taken', () => {
+  test('an external metric of detections per second by class', () => {
+    const config = good(
+      ADAPTER +
+        signal(`source: vision-pods
+select: {metric: vision_detection_count_total, matchers: ['class=~"person|car"']}
+window: {function: rate, duration: 1m}
+combine: {by: [class]}
+whenStale: {answer: hold, maxAge: 5m}
+stabilize: {window: 300s}
+expose: {external: {name: vision_detections_per_second}}`),
+    )
+    expect(config.signals).toEqual([
+      {
+        id: 'vision/detections',
+        namespace: 'vision',
+        name: 'detections',
+        selection: {
+          source: 'vision-pods',
+          metric: 'vision_detection_count_total',
+          matchers: [
+            { label: 'namespace', operator: '=', value: 'vision' },
+            { label: 'class', operator: '=~', value: 'person|car' },
+          ],
+        },
+        window: { function: 'rate', durationMs: 60_000, quantile: 0 },
+        combine: { function: 'sum', by: ['class'], minCoverage: 0.9 },
+        freshForMs: 45_000,
+        whenStale: { answer: 'hold', maxAgeMs: 300_000 },
+        whenAbsent: { answer: 'error' },
+        stabilize: { policy: 'fixed', windowMs: 300_000 },
+        expose: { external: { name: 'vision_detections_per_second' } },
+      },
+    ])
+  })
+
+  test('a preset: one line makes the signals of an engine', () => {
+    const { signals } = good(ADAPTER + signal('source: vision-pods\npreset: vllm', 'llm'))
+    const waiting = signals.filter(({ selection }) =>
+      selection.metric.includes('num_requests_waiting'),
+    )
+    expect(waiting.length).toBeGreaterThan(0)
+    for (const one of signals) {
+      expect(one.name).toMatch(/^llm-[a-z0-9-]+$/)
+      expect(one.selection.matchers[0]).toEqual({
+        label: 'namespace',
+        operator: '=',
+        value: 'vision',
+      })
+    }
+  })
+
+  test('the same name in two namespaces', () => {
+    const pods = QUEUE.replace('queues', 'vision-pods')
+    expect(
+      good(ADAPTER + signal(pods, 'a', 'one') + signal(pods, 'a', 'two')).signals,
+    ).toHaveLength(2)
+  })
+})
+
+describe('what is refused names the place, the field, the value and the mend', () => {
+  const cases: [name: string, spec: string, told: string][] = [
+    [
+      'a misspelt field',
+      QUEUE.replace('select', 'selekt'),
+      'tideline.yaml:15: Signal vision/detections: spec: unknown field "selekt": did you mean "select"?',
+    ],
+    [
+      'a duration without a unit',
+      `${QUEUE}\nfreshFor: 30`,
+      'tideline.yaml:18: Signal vision/detections: spec.freshFor (is 30): 30 is not a duration: write a whole number and a unit (ms, s, m, h, d), such as 500ms, 15s, 1m or 1h30m',
+    ],
+    [
+      'a source that is not there',
+      QUEUE.replace('queues', 'qeues'),
+      'spec.source (is qeues): no such source; did you mean "queues"?',
+    ],
+    [
+      'nobody can ask',
+      'source: queues\nselect: {metric: redis_list_length}',
+      'spec.expose: give an external or a custom name, or nobody can ask',
+    ],
+    [
+      'values told of pods without a pod label',
+      `source: vision-pods
+select: {metric: m}
+expose: {custom: {name: m, on: pods}}`,
+      'spec.combine.by (is []): must hold "pod" where values are told of pods',
+    ],
+    [
+      'a matcher that does not parse',
+      `source: queues
+select: {metric: m, matchers: ['class==person']}
+expose: {external: {name: m}}`,
+      'spec.select.matchers.0 (is "class==person"): must be label=value with one of = != =~ !~ and the value in double quotes',
+    ],
+    [
+      'a regular expression that does not parse',
+      `source: queues
+select: {metric: m, matchers: ['class=~"("']}
+expose: {external: {name: m}}`,
+      'spec.select.matchers.0 (is "class=~\\"(\\""): is not a regular expression',
+    ],
+    [
+      'a name that cannot stand in a path',
+      QUEUE.replace('queue_depth', '"queue/depth"'),
+      'spec.expose.external.name (is "queue/depth"): must be a path segment: no "/", no "%", no space',
+    ],
+    [
+      'a window longer than the history',
+      `${QUEUE}\nwindow: {function: max, duration: 2h}`,
+      'is longer than limits.history',
+    ],
+  ]
+  test.each(cases)('%s', (_name, spec, told) => {
+    const said = problems(ADAPTER + signal(spec))
+    expect(
+      said.some((line) => line.includes(told)),
+      said.join('\n'),
+    ).toBe(true)
+  })
+
+  test('two signals exposing one name', () => {
+    expect(problems(ADAPTER + signal(QUEUE, 'a') + signal(QUEUE, 'b'))).toEqual([
+      'tideline.yaml:24: Signal vision/b: spec.expose (is queue_depth): Signal vision/a already serves this name: choose another',
+    ])
+  })
+
+  test('a source that is not open to the namespace', () => {
+    expect(problems(ADAPTER + signal(QUEUE, 'a', 'other'))[0]).toContain(
+      'is not open to namespace other',
+    )
+  })
+
+  test('a source of two kinds, and one of none', () => {
+    const both = ADAPTER.replace('      namespaces: [vision]', '      scrape: {targets: []}')
+    expect(problems(both)[0]).toContain('must have exactly one of')
+    expect(problems(ADAPTER.replace(/ {6}redis:[^]*$/, ''))[0]).toContain('it has none')
+  })
+
+  test('another kind or version', () => {
+    expect(problems('apiVersion: v1\nkind: ConfigMap\n')[0]).toContain(
+      'must be tideline.dev/v1alpha1',
+    )
+    expect(problems('apiVersion: tideline.dev/v1alpha1\nkind: Sginal\n')[0]).toContain(
+      'kind (is "Sginal"): must be MetricsAdapter or Signal',
+    )
+  })
+
+  test('text that is not YAML, a list, an alias bomb', () => {
+    expect(problems('a: [1, 2')[0]).toMatch(/^tideline\.yaml:1: YAML/)
+    expect(problems('- 1')[0]).toContain('must be a document with apiVersion')
+    const bomb = 'a: &a [1,1]\nb: &b [*a,*a,*a,*a]\nc: [*b,*b,*b,*b]\n'
+    expect(problems(bomb).length).toBeGreaterThan(0)
+  })
+
+  test('a credential is not shown', () => {
+    const text = ADAPTER.replace('redis://redis.vision.svc:6379', 'redis://:hunter2@redis:6379')
+    const said = problems(text).join('\n')
+    expect(said).not.toBe('')
+    expect(said).not.toContain('hunter2')
+  })
+
+  test('all mistakes at once, not the first alone', () => {
+    const spec = 'source: nowhere\nfreshFor: 1\nwindow: {function: avarage}'
+    expect(problems(ADAPTER + signal(spec)).length).toBeGreaterThanOrEqual(2)
+  })
+})
