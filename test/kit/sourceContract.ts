@@ -269,7 +269,8 @@ const CLAUSES: readonly Clause[] = [
     number: '6.1',
     title: 'an origin that is gone ends',
     holds: async (harness, trial) => {
-      if (harness.vanish === undefined) return
+      if (harness.vanish === undefined)
+        throw new Error('give the harness vanish, or skip 6.1 with a reason')
       await harness.show(2)
       trial.start()
       await trial.sees(2, FIRST_BATCH_MS)
