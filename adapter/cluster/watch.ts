@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import type { Clock, Logger } from '../../src/ports.ts'
 import { messageOf, TidelineError } from '../../src/errors.ts'
 import { KubeStatusError } from './kubeClient.ts'
@@ -92,7 +93,7 @@ interface Watch {
 
 function retryMs(failures: number): number {
   const fullMs = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 16))
-  return fullMs * (0.5 + Math.random() / 2)
+  return fullMs * (randomInt(500, 1_001) / 1_000)
 }
 
 async function list(request: WatchRequest, client: KubeClient, signal: AbortSignal) {
