@@ -25,7 +25,7 @@ export function combine(
 }
 
 /** Neumaier's summation: what an addition rounds away is kept apart and added at the end. */
-export function compensatedSum(values: ArrayLike<number>, n: number): number {
+function compensatedSum(values: ArrayLike<number>, n: number): number {
   let sum = 0
   let lost = 0
   for (let i = 0; i < n; i++) {

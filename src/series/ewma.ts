@@ -2,8 +2,8 @@ import type { Series } from '../model.ts'
 import { stepIncrease } from './rate.ts'
 
 /** Buckets are (k × 5 s, (k + 1) × 5 s] since 1970, so that every replica cuts time alike. */
-export const EWMA_BUCKET_MS = 5000
-export const EWMA_ALPHA = 0.2
+const EWMA_BUCKET_MS = 5000
+const EWMA_ALPHA = 0.2
 
 export interface Ewma {
   readonly value: number

@@ -25,7 +25,7 @@ export interface SeriesStoreLimits extends LabelLimits {
 }
 
 /** The store's account of itself. Counts are since its creation, `series`, `points` and `origins` are now. */
-export interface SeriesStoreCounters {
+interface SeriesStoreCounters {
   readonly series: number
   readonly points: number
   readonly origins: number

@@ -16,7 +16,7 @@ import { askPrometheus, type PromQuery, type PromSeries } from './promtool.ts'
  *   are in the table of `rate.test.ts`.
  */
 const SEED = 20260717
-const CASES = 300
+const CASES = 600
 const WINDOWS_S = [7, 30, 61, 300]
 const EVALUATIONS_S = [40.5, 123.5, 299.5, 360.5]
 const TOLERANCE = 1e-9

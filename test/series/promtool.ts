@@ -3,6 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+/** The variable is for machines where promtool is not on the path. */
+const PROMTOOL = process.env['PROMTOOL'] ?? 'promtool'
+
 /** An input series of `promtool test rules`: values on a grid of one second, from second 0 on. */
 export interface PromSeries {
   /** As in PromQL: `name{label="value"}`. */
@@ -64,9 +67,11 @@ function notation(points: PromSeries['points']): string {
 function runPromtool(file: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = { maxBuffer: 256 * 1024 * 1024 }
-    execFile('promtool', ['test', 'rules', file], options, (error, stdout, stderr) => {
+    execFile(PROMTOOL, ['test', 'rules', file], options, (error, stdout, stderr) => {
       if (error?.code === 'ENOENT')
-        return reject(new Error('promtool is not there: install the Debian package "prometheus"'))
+        return reject(
+          new Error(`no ${PROMTOOL}: install Debian's "prometheus" or set PROMTOOL to its path`),
+        )
       const output = stdout + stderr
       if (output.includes('FAILED:')) resolve(output)
       else reject(new Error(`promtool did not evaluate: ${output.slice(0, 2000)}`))
