@@ -74,6 +74,22 @@ describe('refusals: each single sample, with its reason', () => {
     })
   })
 
+  test('a flood of labels and points stays within the limits, and its place is given back', () => {
+    const store = storeOf({ seriesMax: 100, pointsPerSeriesMax: 10 })
+    for (let round = 0; round < 30; round++) {
+      const atMs = T0 + round
+      const flood = Array.from({ length: 1000 }, (_, i) =>
+        sample('m', atMs, i, { labels: { id: `${i}` } }),
+      )
+      const { taken, refused } = store.write(batch(flood, { atMs }))
+      expect([taken, refused.get('too-many-series')]).toEqual([100, 900])
+    }
+    expect(store.counters()).toMatchObject({ series: 100, points: 1000, pointsEvicted: 2000 })
+    store.write(batch([], { atMs: T0 + 30 }))
+    expect(store.counters()).toMatchObject({ series: 0, points: 0, seriesEnded: 100 })
+    expect(store.write(batch([sample('n', T0, 1)])).taken).toBe(1)
+  })
+
   test('origins are limited too', () => {
     const store = storeOf({ seriesMax: 2 })
     for (const origin of ['x', 'y', 'z']) store.write(batch([], { origin }))
