@@ -3,7 +3,7 @@ import type { TestContext } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import type { FailureCode, Labels, SampleKind } from '../../src/model.ts'
 import type { SourceType, TargetDiscovery } from '../../src/ports.ts'
-import { noSurplus, resources, SOURCE_NAME, surplus, Trial } from './trial.ts'
+import { baseline, noSurplus, SOURCE_NAME, surplus, Trial } from './trial.ts'
 import { until } from './until.ts'
 
 /** A way for the upstream to be broken. */
@@ -123,7 +123,7 @@ const CLAUSES: readonly Clause[] = [
     number: '1.3',
     title: 'create asks nothing of the upstream',
     holds: async (harness, trial) => {
-      const before = resources()
+      const before = await baseline()
       trial.create()
       expect(harness.requests().count).toBe(0)
       expect(surplus(before)).toEqual({})
@@ -201,7 +201,7 @@ const CLAUSES: readonly Clause[] = [
     title: 'abort settles in 1 s and leaves no handle',
     holds: async (harness, trial) => {
       await harness.show(1)
-      const before = resources()
+      const before = await baseline()
       trial.start()
       await trial.sees(1, FIRST_BATCH_MS)
       await trial.settlesInTime()
@@ -213,7 +213,7 @@ const CLAUSES: readonly Clause[] = [
     title: 'abort settles in 1 s while the upstream hangs, and tells no failure',
     holds: async (harness, trial) => {
       await harness.show(1)
-      const before = resources()
+      const before = await baseline()
       await harness.misbehave('hang')
       trial.start()
       await until('a collect began', () => harness.requests().count > 0)
@@ -228,7 +228,7 @@ const CLAUSES: readonly Clause[] = [
     number: '5.3',
     title: 'abort settles in 1 s while the upstream refuses',
     holds: async (harness, trial) => {
-      const before = resources()
+      const before = await baseline()
       await harness.misbehave('refuse')
       trial.start()
       await trial.fails(['refused'])
@@ -240,7 +240,7 @@ const CLAUSES: readonly Clause[] = [
     number: '5.4',
     title: 'stopped as soon as it was started, it settles at once and tells nothing',
     holds: async (_, trial) => {
-      const before = resources()
+      const before = await baseline()
       trial.start()
       await trial.settlesInTime()
       await noSurplus(before)

@@ -119,7 +119,13 @@ export function secretsFrom(secrets: Readonly<Record<string, string>>): SecretRe
   }
 }
 
-export function resources(): Map<string, number> {
+/** The handles there are now, once those that an earlier clause left closing are gone. */
+export async function baseline(): Promise<ReadonlyMap<string, number>> {
+  await systemClock.sleep(50, new AbortController().signal)
+  return resources()
+}
+
+function resources(): Map<string, number> {
   const counts = new Map<string, number>()
   for (const kind of process.getActiveResourcesInfo()) counts.set(kind, (counts.get(kind) ?? 0) + 1)
   return counts
