@@ -33,7 +33,7 @@ function canInstall(): boolean {
 }
 
 function install(packages: readonly string[]): void {
-  console.log(`installing for the tests: ${packages.join(' ')}`)
+  process.stdout.write(`installing for the tests: ${packages.join(' ')}\n`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   const ownPolicy = !existsSync(POLICY)
   if (ownPolicy) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })

@@ -1,0 +1,195 @@
+import { TidelineError } from '../../errors.ts'
+import { failureOf } from '../failure.ts'
+import { addressFrom, formatAddress } from './address.ts'
+import type { Address } from './address.ts'
+import { openLink } from './link.ts'
+import type { Command, Credentials, Link } from './link.ts'
+import { valueOf } from './reply.ts'
+import type { Reply } from './reply.ts'
+
+/** What is asked of one key: commands that must run on the node that has it. */
+export interface Question {
+  readonly key: string
+  readonly commands: readonly Command[]
+}
+
+/** The replies to a question, or why there are none. */
+export type Answer = readonly Reply[] | TidelineError
+
+export type Answered = (index: number, answer: Answer) => void
+
+/** How keys are reached: one server, the master that Sentinels name, or the nodes of a cluster. */
+export interface Route {
+  /**
+   * Asks all at once: one round trip for each node. `answered` is told of each question once, by its index, as
+   * its node answers; not of those that a rejection leaves open.
+   */
+  ask(questions: readonly Question[], answered: Answered, signal: AbortSignal): Promise<void>
+  /** Closes every connection. `ask` may follow, on new ones. */
+  close(): void
+}
+
+/** Reads the credentials; called for each new connection. */
+export type ReadCredentials = (signal: AbortSignal) => Promise<Credentials>
+
+/** A connection for each address, opened when it is first asked for and replaced when it broke. */
+export class Links {
+  readonly #links = new Map<string, Link>()
+  readonly #credentials: ReadCredentials
+
+  constructor(credentials: ReadCredentials) {
+    this.#credentials = credentials
+  }
+
+  async to(address: Address, signal: AbortSignal): Promise<Link> {
+    const name = formatAddress(address)
+    const known = this.#links.get(name)
+    if (known?.open === true) return known
+    known?.close()
+    this.#links.delete(name)
+    const link = await openLink(address, await this.#credentials(signal), signal)
+    this.#links.set(name, link)
+    return link
+  }
+
+  /** Closes the connections to all other addresses. */
+  keep(addresses: ReadonlySet<string>): void {
+    for (const [name, link] of this.#links)
+      if (!addresses.has(name)) {
+        link.close()
+        this.#links.delete(name)
+      }
+  }
+
+  close(): void {
+    this.keep(new Set())
+  }
+}
+
+/** One server at a fixed address. */
+export function singleRoute(address: Address, credentials: ReadCredentials): Route {
+  const links = new Links(credentials)
+  return {
+    async ask(questions, answered, signal) {
+      const answers = await askAll(await links.to(address, signal), questions, signal)
+      for (const [index, answer] of answers.entries()) answered(index, answer)
+    },
+    close: () => links.close(),
+  }
+}
+
+export interface Sentinels {
+  readonly master: string
+  readonly nodes: readonly Address[]
+  /** Of the Sentinels themselves. */
+  readonly credentials: ReadCredentials
+}
+
+/**
+ * The master that the Sentinels name. That it still is one is asked along with each collect (ROLE), so that a
+ * demoted one is left at once. Sentinels are asked only when a master is looked for.
+ */
+export function sentinelRoute(sentinels: Sentinels, credentials: ReadCredentials): Route {
+  const links = new Links(credentials)
+  let master: Address | undefined
+  return {
+    async ask(questions, answered, signal) {
+      master ??= await findMaster(sentinels, signal)
+      try {
+        const link = await links.to(master, signal)
+        const role = { key: '', commands: [['ROLE']] } as const
+        const [roleAnswer, ...answers] = await askAll(link, [role, ...questions], signal)
+        refuseReplica(roleAnswer, formatAddress(master))
+        for (const [index, answer] of answers.entries()) answered(index, answer)
+      } catch (thrown) {
+        master = undefined
+        links.close()
+        throw thrown
+      }
+    },
+    close() {
+      master = undefined
+      links.close()
+    },
+  }
+}
+
+/** A user that may not ask ROLE is taken at the Sentinels' word. */
+function refuseReplica(answer: Answer | undefined, where: string): void {
+  if (answer === undefined || answer instanceof TidelineError) return
+  const [reply] = answer
+  if (reply === undefined || 'error' in reply) return
+  const role: unknown = Array.isArray(reply.value) ? reply.value[0] : undefined
+  if (role !== 'master')
+    throw new TidelineError(
+      'unavailable',
+      `${where} is no master any more: Sentinels are asked again`,
+    )
+}
+
+/** The first Sentinel that answers is believed. */
+async function findMaster(sentinels: Sentinels, signal: AbortSignal): Promise<Address> {
+  const { nodes, master, credentials } = sentinels
+  return askAny({ nodes, credentials }, signal, async (link, stop) => {
+    const [reply] = await link.ask([['SENTINEL', 'get-master-addr-by-name', master]], stop)
+    const where = `Sentinel ${formatAddress(link.address)}`
+    const found = valueOf(reply, where)
+    if (found === null)
+      throw new TidelineError('not-found', `${where} knows no master ${JSON.stringify(master)}`)
+    if (!Array.isArray(found) || typeof found[0] !== 'string')
+      throw new TidelineError('bad-response', `${where}: the reply is no address`)
+    return addressFrom(found[0], found[1], link.address)
+  })
+}
+
+/**
+ * What the first node gives that can be asked, over a connection of its own; the first node's failure where all
+ * fail. All are asked at the same time, so that one that hangs keeps nobody waiting.
+ */
+export async function askAny<T>(
+  { nodes, credentials }: { nodes: readonly Address[]; credentials: ReadCredentials },
+  signal: AbortSignal,
+  ask: (link: Link, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const enough = new AbortController()
+  const stop = AbortSignal.any([signal, enough.signal])
+  const known = await credentials(signal)
+  const attempts = nodes.map(async (node) => {
+    const link = await openLink(node, known, stop)
+    try {
+      return await ask(link, stop)
+    } finally {
+      link.close()
+    }
+  })
+  try {
+    return await Promise.any(attempts)
+  } catch (thrown) {
+    throw thrown instanceof AggregateError ? failureOf(thrown.errors[0]) : thrown
+  } finally {
+    enough.abort()
+    await Promise.allSettled(attempts)
+  }
+}
+
+/** All questions to one node in one round trip. */
+export async function askAll(
+  link: Link,
+  questions: readonly Question[],
+  signal: AbortSignal,
+): Promise<readonly Answer[]> {
+  const replies = await link.ask(
+    questions.flatMap((question) => question.commands),
+    signal,
+  )
+  let next = 0
+  return questions.map(({ commands }) => replies.slice(next, (next += commands.length)))
+}
+
+/** The text of a redirection of a cluster (`MOVED 3999 127.0.0.1:6381`); undefined where there is none. */
+export function redirectionIn(answer: Answer, word: 'MOVED' | 'ASK'): string | undefined {
+  if (answer instanceof TidelineError) return undefined
+  for (const reply of answer)
+    if ('error' in reply && reply.error.startsWith(`${word} `)) return reply.error
+  return undefined
+}
