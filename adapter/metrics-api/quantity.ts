@@ -27,14 +27,18 @@ export function formatQuantity(value: number): string {
 }
 
 /**
- * `magnitude * 1000` can be off by one unit in the last place, which matters only next to a half: 1.0005 is
- * stored as 1.000499999999999944… and still reads "1.0005" for people, so the shortest decimal decides.
+ * The shortest decimal of the value decides about halves: 1.0005 is stored as 1.000499999999999944… and
+ * multiplied is 1000.4999999999999, but reads "1.0005". Fifteen digits restore it; where the product has
+ * more, a double has no such halves left.
  */
 function toMilli(magnitude: number): number {
   const scaled = magnitude * 1000
-  const rounded = Math.round(Number(scaled.toPrecision(15)))
-  return rounded === 0 ? 1 : rounded
+  if (Number.isInteger(scaled)) return scaled
+  const decimal = scaled < FIFTEEN_DIGITS ? Number(scaled.toPrecision(15)) : scaled
+  return Math.max(1, Math.round(decimal))
 }
+
+const FIFTEEN_DIGITS = 1e14
 
 function canonical(milli: number): string {
   let rest = milli

@@ -149,7 +149,7 @@ export interface Got {
 }
 
 export interface Served {
-  get(path: string, accept?: string, more?: Asking): Promise<Got>
+  readonly get: (path: string, accept?: string, more?: Asking) => Promise<Got>
   close(): Promise<void>
 }
 
