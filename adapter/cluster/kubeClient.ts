@@ -235,7 +235,7 @@ function asTidelineError(error: unknown): TidelineError {
   const code = (error as { code?: unknown } | null)?.code
   const said = typeof code === 'string' ? code : ''
   const message = `API server: ${messageOf(error)}`
-  if (/CERT|SSL|TLS|ISSUER|SIGNED/.test(said))
+  if (/CERT|SSL|TLS|UNABLE|SIGN|CRL|HOSTNAME/.test(said))
     return new TidelineError('bad-response', message, error)
   if (said === 'ETIMEDOUT') return new TidelineError('timeout', message, error)
   if (said.startsWith('E')) return new TidelineError('refused', message, error)

@@ -37,6 +37,7 @@ export class ManualClock implements Clock {
 
   advance(ms: number): void {
     this.#ms += ms
-    for (const sleeper of [...this.#sleepers]) if (sleeper.untilMs <= this.#ms) sleeper.wake()
+    for (const sleeper of Array.from(this.#sleepers))
+      if (sleeper.untilMs <= this.#ms) sleeper.wake()
   }
 }

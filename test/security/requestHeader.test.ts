@@ -12,10 +12,12 @@ describe('requestHeaderReader', () => {
   test('reads repeated groups, none split at its comma', () => {
     const read = requestHeaderReader(names)
     expect(
-      read([
-        ...['Host', 'x', 'X-Remote-User', 'system:serviceaccount:kube-system:hpa'],
-        ...['X-Remote-Group', 'a,b', 'x-remote-group', 'c, d', 'X-REMOTE-GROUP', 'e'],
-      ]),
+      read(
+        [
+          ['Host', 'x', 'X-Remote-User', 'system:serviceaccount:kube-system:hpa'],
+          ['X-Remote-Group', 'a,b', 'x-remote-group', 'c, d', 'X-REMOTE-GROUP', 'e'],
+        ].flat(),
+      ),
     ).toEqual({
       name: 'system:serviceaccount:kube-system:hpa',
       groups: ['a,b', 'c, d', 'e'],
@@ -25,13 +27,15 @@ describe('requestHeaderReader', () => {
 
   test('extra keys are lower-cased, then percent-decoded; broken encoding stands', () => {
     const read = requestHeaderReader(names)
-    const user = read([
-      ...['x-remote-user', 'u'],
-      ...['X-Remote-Extra-Authentication.kubernetes.io%2FCredential-ID', 'JTI=1'],
-      ...['x-remote-extra-authentication.kubernetes.io%2fcredential-id', 'JTI=2'],
-      ...['x-remote-extra-100%', 'y'],
-      ...['x-remote-extra-__proto__', 'z'],
-    ])
+    const user = read(
+      [
+        ['x-remote-user', 'u'],
+        ['X-Remote-Extra-Authentication.kubernetes.io%2FCredential-ID', 'JTI=1'],
+        ['x-remote-extra-authentication.kubernetes.io%2fcredential-id', 'JTI=2'],
+        ['x-remote-extra-100%', 'y'],
+        ['x-remote-extra-__proto__', 'z'],
+      ].flat(),
+    )
     expect(Object.entries(user?.extra ?? {})).toEqual([
       ['authentication.kubernetes.io/credential-id', ['JTI=1', 'JTI=2']],
       ['100%', ['y']],

@@ -29,8 +29,11 @@ describe('issueCertificate', () => {
         return join(folder, name)
       }
       const printed = execFileSync('openssl', [
-        ...['verify', '-x509_strict', '-purpose', 'sslserver', '-verify_hostname', 'a.b.svc'],
-        ...['-CAfile', write('root', root.cert), '-untrusted', write('middle', middle.cert)],
+        ...'verify -x509_strict -purpose sslserver -verify_hostname a.b.svc'.split(' '),
+        '-CAfile',
+        write('root', root.cert),
+        '-untrusted',
+        write('middle', middle.cert),
         write('leaf', leaf.cert),
       ])
       expect(printed.toString()).toContain('leaf: OK')
