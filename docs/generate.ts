@@ -101,7 +101,7 @@ function fieldRows(node: Node, path: string): string[] {
 }
 
 function typeText(node: Node): string {
-  if (node.const !== undefined) return `\`${String(node.const)}\``
+  if (node.const !== undefined) return `\`${JSON.stringify(node.const)}\``
   if (node.enum !== undefined) return node.enum.map((one) => `\`${String(one)}\``).join(', ')
   const variants = node.oneOf ?? node.anyOf
   if (variants !== undefined) return [...new Set(variants.map(typeText))].join(' or ')

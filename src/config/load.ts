@@ -167,7 +167,8 @@ function titleOf(value: Readonly<Record<string, unknown>>): string {
   const metadata = (value['metadata'] ?? {}) as Record<string, unknown>
   const namespace = typeof metadata['namespace'] === 'string' ? `${metadata['namespace']}/` : ''
   const name = typeof metadata['name'] === 'string' ? metadata['name'] : '(no name)'
-  return `${String(value['kind'] ?? 'document')} ${namespace}${name}`
+  const kind = typeof value['kind'] === 'string' ? value['kind'] : 'document'
+  return `${kind} ${namespace}${name}`
 }
 
 function complain(

@@ -1,4 +1,5 @@
 import type { Matcher, MatchOperator } from '../model.ts'
+import { anchoredPattern } from '../series/labels.ts'
 
 const MATCHER = /^\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"\s*$/
 
@@ -21,7 +22,7 @@ export function parseMatcher(text: string): Matcher | { readonly reason: string 
 
 function regexProblem(source: string): string | undefined {
   try {
-    void new RegExp(`^(?:${source})$`, 'u')
+    void anchoredPattern(source)
     return undefined
   } catch (thrown) {
     return `is not a regular expression: ${thrown instanceof Error ? thrown.message : String(thrown)}`

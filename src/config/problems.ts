@@ -27,7 +27,7 @@ export function shownValue(root: unknown, path: readonly PropertyKey[]): string 
   }
   if (value === undefined) return undefined
   if (path.some((key) => /password|token|secret|authorization|url/i.test(String(key)))) return '…'
-  const text = JSON.stringify(value) ?? String(value)
+  const text = JSON.stringify(value) ?? typeof value
   return text.length > VALUE_LENGTH_MAX ? `${text.slice(0, VALUE_LENGTH_MAX)}…` : text
 }
 

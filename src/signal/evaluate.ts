@@ -99,7 +99,7 @@ function observe(signal: Signal, group: Group, nowMs: number, unattributed: numb
     }
     values[fresh] = result.value
     fresh += 1
-    if (one.lastMs < dataMs) dataMs = one.lastMs
+    if (result.dataMs < dataMs) dataMs = result.dataMs
     if (bounds !== undefined) buckets.push({ le: bounds[index] ?? NaN, value: result.value })
   }
   const counts = { fresh, stale, warmingUp }

@@ -42,7 +42,8 @@ export function groupSeries(signal: Signal, selected: readonly Series[]): Groupi
 function groupLabels(by: readonly string[], labels: Labels): Labels | undefined {
   const group: Record<string, string> = {}
   for (const name of by) {
-    const value = labels[name]
+    // A label may be called `constructor`: only what the series itself carries counts.
+    const value = Object.hasOwn(labels, name) ? labels[name] : undefined
     if (value === undefined) return undefined
     group[name] = value
   }

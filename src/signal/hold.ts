@@ -49,8 +49,8 @@ function standsOnData(reading: Reading): reading is Fresh {
 
 function partyKey(reading: Reading, onTotal: boolean): string {
   if (!onTotal) return JSON.stringify(reading.labels)
-  const { pod: _pod, ...rest } = reading.labels
-  return JSON.stringify(rest)
+  const others = Object.entries(reading.labels).filter(([name]) => name !== 'pod')
+  return JSON.stringify(others)
 }
 
 /** Drops holds that no reading belongs to any more and whose window has passed. */

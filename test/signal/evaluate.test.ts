@@ -127,7 +127,7 @@ describe('absent, stale, failed and zero are four different things', () => {
 })
 
 describe('coverage', () => {
-  const pods = [...'abcdefghij']
+  const pods = 'abcdefghij'.split('')
 
   test('a sum that misses more than it may is stale: it would be too low', () => {
     const { at, put } = stage(signalOf({ combine: { function: 'sum', by: [], minCoverage: 0.9 } }))
