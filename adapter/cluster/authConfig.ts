@@ -104,17 +104,32 @@ export function settingsOf(data: Readonly<Record<string, unknown>>): ClusterAuth
           extraPrefixes: names(data, 'requestheader-extra-headers-prefix'),
           uidHeaders: names(data, 'requestheader-uid-headers'),
         }
+  // Else each client certificate could name any user in headers; the API server refuses this of itself too.
+  if (requestHeader?.allowedNames.length === 0 && overlap(clientCa, requestHeader.ca))
+    throw new TidelineError(
+      'bad-response',
+      'requestheader-allowed-names is empty while front proxies and clients share a CA',
+    )
   return {
     ...(clientCa === undefined ? {} : { clientCa }),
     ...(requestHeader === undefined ? {} : { requestHeader }),
   }
 }
 
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+function overlap(one: string | undefined, other: string): boolean {
+  const fingerprints = (pem: string) =>
+    (pem.match(CERTIFICATE) ?? []).map((block) => new X509Certificate(block).fingerprint256)
+  const known = new Set(fingerprints(one ?? ''))
+  return fingerprints(other).some((fingerprint) => known.has(fingerprint))
+}
+
 function bundle(data: Readonly<Record<string, unknown>>, key: string): string | undefined {
   const pem = data[key]
   if (pem === undefined || pem === '') return undefined
   if (typeof pem !== 'string') throw new TidelineError('bad-response', `${key} is not text`)
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  const blocks = pem.match(CERTIFICATE) ?? []
   try {
     for (const block of blocks) void new X509Certificate(block).fingerprint256
   } catch (error) {

@@ -27,9 +27,12 @@ export function kubeConnection(options: {
       'not-configured',
       'the kubeconfig has no current context with a cluster',
     )
+  const server = URL.parse(cluster.server)
+  if (server === null)
+    throw new TidelineError('not-configured', `not the URL of an API server: ${cluster.server}`)
   const namespace = config.getContextObject(config.getCurrentContext())?.namespace?.trim()
   return {
-    server: new URL(cluster.server),
+    server,
     ...(namespace === undefined || namespace === '' ? {} : { namespace }),
     async options() {
       const applied: RequestOptions = { headers: {} }

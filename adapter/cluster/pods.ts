@@ -90,6 +90,8 @@ export class PodWatch implements Component, TargetDiscovery, PodDirectory {
   ): Promise<void> {
     const matches = this.#compile(query.labelSelector)
     let published = ''
+    // Pods that match and lack the port: told when there come to be any, not at each change.
+    let portless = 0
     let wake = () => {}
     let dirty = true
     const changed = () => {
@@ -102,7 +104,10 @@ export class PodWatch implements Component, TargetDiscovery, PodDirectory {
       while (!signal.aborted) {
         if (dirty && this.#listed(query.namespace)) {
           dirty = false
-          const targets = this.#targets(query, matches)
+          const { targets, withoutPort } = this.#targets(query, matches)
+          if (withoutPort > 0 && portless === 0)
+            this.#deps.log.warn('pods-without-port', { ...query, pods: withoutPort })
+          portless = withoutPort
           const text = JSON.stringify(targets)
           if (text !== published) publish(targets)
           published = text
@@ -142,18 +147,23 @@ export class PodWatch implements Component, TargetDiscovery, PodDirectory {
     return [...this.#scopes.values()].every((scope) => scope.listed)
   }
 
-  #targets(query: PodQuery, matches: (labels: Labels) => boolean): readonly Target[] {
+  #targets(query: PodQuery, matches: (labels: Labels) => boolean) {
     const namespaces =
       query.namespace === undefined ? [...this.#namespaces.keys()] : [query.namespace]
-    return namespaces
+    const pods = namespaces
       .flatMap((name) => [...(this.#namespaces.get(name)?.pods.values() ?? [])])
       .filter((pod) => serving(pod) && matches(pod.labels))
-      .flatMap((pod) => targetOf(pod, query))
-      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    const targets = pods.flatMap((pod) => targetOf(pod, query))
+    return {
+      targets: targets.toSorted((a, b) => (a.id < b.id ? -1 : 1)),
+      withoutPort: pods.length - targets.length,
+    }
   }
 
   async #follow(name: string, scope: Scope, signal: AbortSignal): Promise<void> {
     const path = name === '' ? '/api/v1/pods' : `/api/v1/namespaces/${name}/pods`
+    // What an earlier run knew may be long past.
+    scope.listed = false
     const receiver = {
       replace: (objects: readonly KubeObject[]) => {
         this.#replace(name, objects.map(podOf))

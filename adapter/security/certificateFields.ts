@@ -8,6 +8,8 @@ export interface CertificateFields {
   /** Attributes of the subject by OID, each with its values in order. */
   readonly attributes: ReadonlyMap<string, readonly string[]>
   readonly criticalExtensions: readonly string[]
+  /** OID of the algorithm that it is signed by. */
+  readonly signatureAlgorithm: string
   /** From basicConstraints: how many CAs may follow; undefined where it sets no limit. */
   readonly pathLength?: number
 }
@@ -21,7 +23,8 @@ const BASIC_CONSTRAINTS = '2.5.29.19'
  *   tbs = { [0] version?, serial, algorithm, issuer, validity, subject, spki, [1]?, [2]?, [3] extensions? }
  */
 export function certificateFields(certificate: Buffer): CertificateFields {
-  const toBeSigned = child(child({ content: certificate }, 0), 0)
+  const whole = child({ content: certificate }, 0)
+  const toBeSigned = child(whole, 0)
   const parts = elementsOf(toBeSigned.content)
   const versioned = parts[0]?.tag === 0xa0 ? 1 : 0
   const subject = parts[versioned + 4]
@@ -34,6 +37,7 @@ export function certificateFields(certificate: Buffer): CertificateFields {
   return {
     subject: subject.whole,
     attributes: attributesOf(subject),
+    signatureAlgorithm: oidText(child(child(whole, 1), 0).content),
     criticalExtensions: read.filter(({ critical }) => critical).map(({ type }) => type),
     ...(pathLength === undefined ? {} : { pathLength }),
   }

@@ -19,6 +19,13 @@ const PATH_CERTIFICATES_MAX = 8
 const SIGNATURE_CHECKS_MAX = 50
 const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2'
 const ANY_USAGE = '2.5.29.37.0'
+/** Signatures over MD5 and SHA-1 (RSA, DSA, ECDSA) can be forged. */
+const FORGEABLE = new Set([
+  '1.2.840.113549.1.1.4',
+  '1.2.840.113549.1.1.5',
+  '1.2.840.10040.4.3',
+  '1.2.840.10045.4.1',
+])
 /** keyUsage, subjectAltName, basicConstraints, extendedKeyUsage; a CA with name constraints is refused. */
 const UNDERSTOOD_CRITICAL = new Set(['2.5.29.15', '2.5.29.17', '2.5.29.19', '2.5.29.37'])
 
@@ -100,6 +107,7 @@ function extend(path: readonly X509Certificate[], search: Search): ChainVerdict 
 function signed(subject: X509Certificate, issuer: X509Certificate, search: Search): boolean {
   if (!subject.checkIssued(issuer) || search.checksLeft === 0) return false
   search.checksLeft -= 1
+  if (FORGEABLE.has(certificateFields(subject.raw).signatureAlgorithm)) return false
   return subject.verify(issuer.publicKey)
 }
 

@@ -267,5 +267,11 @@ describe('AuthenticationSettings', () => {
       'requestheader-allowed-names',
     )
     expect(settingsOf({})).toEqual({})
+    const shared = data(ca('x'))
+    shared['requestheader-client-ca-file'] = shared['client-ca-file']
+    expect(settingsOf(shared).requestHeader?.allowedNames).toEqual(['front-proxy-client'])
+    expect(() => settingsOf({ ...shared, 'requestheader-allowed-names': '[]' })).toThrow(
+      'share a CA',
+    )
   })
 })

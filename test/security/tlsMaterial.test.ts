@@ -110,18 +110,28 @@ test('a served certificate follows its files, and stays when they break', async 
   const one = pair('one')
   publish('1', one.cert, one.key)
   const serving = await openServingCertificate(paths, { clock, log, expectedNames: [] })
-  const server = createServer({ cert: one.cert, key: one.key }, (_, answer) => answer.end('ok'))
+  const peers: unknown[] = []
+  const server = createServer({
+    cert: one.cert,
+    key: one.key,
+    requestCert: true,
+    rejectUnauthorized: false,
+  })
+  server.on('secureConnection', (socket) => peers.push(socket.getPeerCertificate().subject?.CN))
+  const visitor = pair('visitor')
   serving.attach(server, {})
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const open = () =>
     new Promise<{ name: unknown; close: () => void; alive: () => boolean }>((resolve, reject) => {
-      const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () =>
-        resolve({
-          name: socket.getPeerCertificate().subject.CN,
-          close: () => socket.destroy(),
-          alive: () => socket.readyState === 'open',
-        }),
+      const socket = connect(
+        { port, host: '127.0.0.1', rejectUnauthorized: false, ...visitor },
+        () =>
+          resolve({
+            name: socket.getPeerCertificate().subject.CN,
+            close: () => socket.destroy(),
+            alive: () => socket.readyState === 'open',
+          }),
       )
       socket.on('error', reject)
     })
@@ -146,6 +156,8 @@ test('a served certificate follows its files, and stays when they break', async 
     const after = await open()
     expect(after.name).toBe('three')
     expect(before.alive()).toBe(true)
+    await until('handshakes', () => peers.length === 3)
+    expect(peers).toEqual(['visitor', 'visitor', 'visitor'])
     expect(serving.notAfterMs).toBeLessThan(NOW_MS + 31 * DAY_MS)
     for (const socket of [before, during, after]) socket.close()
   } finally {
