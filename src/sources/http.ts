@@ -21,12 +21,19 @@ export const tlsSchema = z.strictObject({
 })
 export type TlsConfig = z.infer<typeof tlsSchema>
 
-export const authSchema = z.union([
-  z.strictObject({ bearerToken: secretReferenceSchema }),
-  z.strictObject({
-    basic: z.strictObject({ username: z.string().min(1), password: secretReferenceSchema }),
-  }),
-])
+export const authSchema = z.union(
+  [
+    z.strictObject({ bearerToken: secretReferenceSchema }),
+    z.strictObject({
+      basic: z.strictObject({ username: z.string().min(1), password: secretReferenceSchema }),
+    }),
+  ],
+  {
+    error:
+      'must be {bearerToken: REFERENCE} or {basic: {username: NAME, password: REFERENCE}}, where a ' +
+      'reference is {file: /path}, {env: NAME} or {secret: {name: NAME, key: KEY}}',
+  },
+)
 export type AuthConfig = z.infer<typeof authSchema>
 
 /** An `http:` or `https:` URL without credentials in it. */

@@ -4,8 +4,14 @@ import { positiveDurationSchema } from './duration.ts'
 import { authSchema, httpUrlSchema, tlsSchema } from './http.ts'
 
 const labelsSchema: z.ZodType<Labels> = z.record(
-  z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/, 'must be a label name: letters, digits and _'),
+  z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/),
   z.string(),
+  {
+    error: (issue) =>
+      issue.code === 'invalid_key'
+        ? 'is not a label name: write letters, digits and _, no digit first'
+        : undefined,
+  },
 )
 
 const targetSchema = z.strictObject({
