@@ -25,7 +25,7 @@ export class KubeStatusError extends TidelineError {
   }
 }
 
-export interface LineReader {
+interface LineReader {
   /** The server has accepted. */
   onOpen(): void
   /** Something arrived, a whole line or not. */

@@ -77,7 +77,7 @@ export function delegatedAuthenticator(deps: AuthenticationDeps): Authenticator 
 }
 
 /** Every authenticated user is in `system:authenticated`; one whom a proxy names as anonymous is not. */
-export function withAuthenticatedGroup(user: User): User {
+function withAuthenticatedGroup(user: User): User {
   return user.groups.includes(GROUP_AUTHENTICATED) || user.groups.includes(GROUP_UNAUTHENTICATED)
     ? user
     : { ...user, groups: [...user.groups, GROUP_AUTHENTICATED] }

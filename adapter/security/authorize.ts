@@ -15,7 +15,7 @@ export interface AccessReviewSpec {
 }
 
 /** `status` of a SubjectAccessReview, as the API server answered it. */
-export interface AccessReviewStatus {
+interface AccessReviewStatus {
   readonly allowed: boolean
   readonly denied?: boolean
   readonly reason?: string

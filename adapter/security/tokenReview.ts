@@ -6,7 +6,7 @@ import { ExpiringMap } from './expiringMap.ts'
 import { askWithRetry } from './review.ts'
 
 /** `status` of a TokenReview (authentication.k8s.io/v1), as the API server answered it. */
-export interface TokenReviewStatus {
+interface TokenReviewStatus {
   readonly authenticated: boolean
   readonly error?: string
   readonly user?: {
