@@ -43,7 +43,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   admin.on('error', () => undefined)
   await eventually('an answer of redis-server', async () => {
     const answer = await admin.ping()
-    if (answer !== 'PONG') throw new Error(program.stderr())
+    if (answer !== 'PONG') throw new Error(program.output())
   })
   return {
     host: '127.0.0.1',

@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 export interface Running {
-  readonly stderr: () => string
+  readonly output: () => string
+  /** Waits until the program printed `text`; throws with what it printed where it ends before. */
+  says(text: string, deadlineMs?: number): Promise<void>
   /** Ends the process and waits for it. Stopping twice is nothing. */
   stop(signal?: NodeJS.Signals): Promise<void>
 }
@@ -16,7 +18,7 @@ export function start(path: string, parameters: readonly string[]): Running {
   const child = spawn(path, parameters, { stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   const keep = (chunk: Buffer) => {
-    output = (output + chunk.toString()).slice(-4000)
+    output = (output + chunk.toString()).slice(-20_000)
   }
   child.stdout.on('data', keep)
   child.stderr.on('data', keep)
@@ -28,7 +30,15 @@ export function start(path: string, parameters: readonly string[]): Running {
     child.once('close', () => resolve())
   })
   return {
-    stderr: () => output,
+    output: () => output,
+    async says(text, deadlineMs = 20_000) {
+      const endMs = performance.now() + deadlineMs
+      while (!output.includes(text)) {
+        if (child.exitCode !== null || performance.now() > endMs)
+          throw new Error(`${path} did not say ${JSON.stringify(text)}: ${output}`)
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    },
     async stop(signal = 'SIGKILL') {
       child.kill(signal)
       await ended
