@@ -13,11 +13,20 @@ import { secretReferenceSchema } from './reference.ts'
 
 /** How the other side is trusted and how we show who we are. Texts are PEM, read again for each request. */
 export const tlsSchema = z.strictObject({
-  ca: secretReferenceSchema.exactOptional(),
-  cert: secretReferenceSchema.exactOptional(),
-  key: secretReferenceSchema.exactOptional(),
-  serverName: z.string().min(1).exactOptional(),
-  insecureSkipVerify: z.boolean().default(false),
+  ca: secretReferenceSchema
+    .exactOptional()
+    .meta({ description: "authorities to trust; none: the system's" }),
+  cert: secretReferenceSchema.exactOptional().meta({ description: 'our certificate, with key' }),
+  key: secretReferenceSchema.exactOptional().meta({ description: 'the key of cert' }),
+  serverName: z
+    .string()
+    .min(1)
+    .exactOptional()
+    .meta({ description: "name in the other side's certificate, where the address is not" }),
+  insecureSkipVerify: z
+    .boolean()
+    .default(false)
+    .meta({ description: 'believe any certificate; anyone on the way can read and change all' }),
 })
 export type TlsConfig = z.infer<typeof tlsSchema>
 

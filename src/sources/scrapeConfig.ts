@@ -15,27 +15,36 @@ const labelsSchema: z.ZodType<Labels> = z.record(
 )
 
 const targetSchema = z.strictObject({
-  url: httpUrlSchema,
-  labels: labelsSchema.optional().default({}),
+  url: httpUrlSchema.meta({ description: 'where the metrics are, with the path' }),
+  labels: labelsSchema
+    .optional()
+    .default({})
+    .meta({ description: 'labels that all series of the target get' }),
 })
 
 const podsSchema = z.strictObject({
-  namespace: z.string().min(1).exactOptional(),
-  labelSelector: z.string(),
-  port: z.union([z.int().min(1).max(65_535), z.string().min(1)]),
+  namespace: z
+    .string()
+    .min(1)
+    .exactOptional()
+    .meta({ description: 'where to look; none: all namespaces' }),
+  labelSelector: z.string().meta({ description: 'which pods, such as app=vision,tier!=canary' }),
+  port: z
+    .union([z.int().min(1).max(65_535), z.string().min(1)])
+    .meta({ description: 'number, or the name of a container port' }),
   path: z.string().startsWith('/').default('/metrics'),
   scheme: z.enum(['http', 'https']).default('http'),
 })
 
 const limitsSchema = z.strictObject({
-  /** After decompression. */
   bodyBytes: z
     .int()
     .min(1)
-    .default(16 * 1024 * 1024),
-  lines: z.int().min(1).default(200_000),
-  series: z.int().min(1).default(50_000),
-  labels: z.int().min(1).default(64),
+    .default(16 * 1024 * 1024)
+    .meta({ description: 'size of one answer after decompression' }),
+  lines: z.int().min(1).default(200_000).meta({ description: 'lines of one answer' }),
+  series: z.int().min(1).default(50_000).meta({ description: 'series of one target' }),
+  labels: z.int().min(1).default(64).meta({ description: 'labels of one series' }),
 })
 
 /** A metric name, or the beginning of one and `*`. */
@@ -47,20 +56,46 @@ const metricPatternSchema = z
 /** Durations are milliseconds once read. */
 export const scrapeConfigSchema = z
   .strictObject({
-    targets: z.array(targetSchema).default([]),
-    pods: podsSchema.exactOptional(),
-    interval: positiveDurationSchema.prefault('15s'),
-    /** 10 s, or the interval if that is shorter. */
-    timeout: positiveDurationSchema.exactOptional(),
-    /** Targets that are asked at one time. */
-    concurrency: z.int().min(1).max(1000).default(64),
-    metrics: z.array(metricPatternSchema).min(1).default(['*']),
-    honorLabels: z.boolean().default(false),
-    honorTimestamps: z.boolean().default(true),
-    attribution: z.enum(['target', 'metric']).default('target'),
-    auth: authSchema.exactOptional(),
-    tls: tlsSchema.exactOptional(),
-    limits: limitsSchema.prefault({}),
+    targets: z
+      .array(targetSchema)
+      .default([])
+      .meta({ description: 'targets that are always there' }),
+    pods: podsSchema
+      .exactOptional()
+      .meta({ description: 'pods found in the cluster; only ready ones are asked' }),
+    interval: positiveDurationSchema
+      .prefault('15s')
+      .meta({ description: 'time from one collect of a target to the next' }),
+    timeout: positiveDurationSchema
+      .exactOptional()
+      .meta({ description: 'for a whole answer; default 10s, or the interval if that is shorter' }),
+    concurrency: z
+      .int()
+      .min(1)
+      .max(1000)
+      .default(64)
+      .meta({ description: 'targets that are asked at one time' }),
+    metrics: z.array(metricPatternSchema).min(1).default(['*']).meta({
+      description:
+        'metrics to take, as the samples are named (a histogram: with _bucket); * at the end for any ending',
+    }),
+    honorLabels: z.boolean().default(false).meta({
+      description:
+        "where target and series both have a label: true keeps the series', false the target's and renames the other exported_",
+    }),
+    honorTimestamps: z
+      .boolean()
+      .default(true)
+      .meta({ description: "take the samples' own timestamps where they have one" }),
+    attribution: z.enum(['target', 'metric']).default('target').meta({
+      description:
+        "whose the series are: the target's own, or (metric) of the pod that each series names, as for a DCGM exporter",
+    }),
+    auth: authSchema.exactOptional().meta({ description: 'how to show who asks' }),
+    tls: tlsSchema.exactOptional().meta({ description: 'for https targets' }),
+    limits: limitsSchema
+      .prefault({})
+      .meta({ description: 'a collect that passes one fails and says which' }),
   })
   .superRefine((config, context) => {
     if (config.targets.length === 0 && config.pods === undefined)
