@@ -9,6 +9,8 @@ export interface RedisServer {
   readonly port: number
   /** A connection as the administrator; closed with the server. */
   readonly admin: Redis
+  /** Stops it from running, without its connections being closed. */
+  suspend(): void
   stop(): Promise<void>
 }
 
@@ -49,6 +51,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     host: '127.0.0.1',
     port,
     admin,
+    suspend: () => program.signal('SIGSTOP'),
     async stop() {
       admin.disconnect()
       await program.stop()

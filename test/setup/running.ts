@@ -9,6 +9,7 @@ export interface Running {
   readonly output: () => string
   /** Waits until the program printed `text`; throws with what it printed where it ends before. */
   says(text: string, deadlineMs?: number): Promise<void>
+  signal(name: NodeJS.Signals): void
   /** Ends the process and waits for it. Stopping twice is nothing. */
   stop(signal?: NodeJS.Signals): Promise<void>
 }
@@ -39,6 +40,7 @@ export function start(path: string, parameters: readonly string[]): Running {
         await new Promise((resolve) => setTimeout(resolve, 20))
       }
     },
+    signal: (name) => void child.kill(name),
     async stop(signal = 'SIGKILL') {
       child.kill(signal)
       await ended
