@@ -43,7 +43,7 @@ export const authSchema = z.union(
       'reference is {file: /path}, {env: NAME} or {secret: {name: NAME, key: KEY}}',
   },
 )
-export type AuthConfig = z.infer<typeof authSchema>
+type AuthConfig = z.infer<typeof authSchema>
 
 /** An `http:` or `https:` URL without credentials in it. */
 export const httpUrlSchema = z.string().superRefine((text, context) => {

@@ -18,7 +18,7 @@ export interface ExpectedSample {
 }
 
 /** Collects as the upstream saw them. */
-export interface UpstreamRequests {
+interface UpstreamRequests {
   readonly count: number
   /** Most collects of one origin that were open at one time. */
   readonly maxConcurrent: number

@@ -4,7 +4,7 @@ import type { Sample } from '../../src/model.ts'
 import { formatOf } from '../../src/sources/exposition/format.ts'
 import type { ExpositionFormat } from '../../src/sources/exposition/format.ts'
 import { ExpositionParser } from '../../src/sources/exposition/parser.ts'
-import type { ExpositionLimits } from '../../src/sources/exposition/parser.ts'
+import type { ExpositionLimits } from '../../src/sources/exposition/limits.ts'
 
 const AT_MS = 1_700_000_000_000
 const LIMITS: ExpositionLimits = { lines: 1000, series: 100, labels: 4 }

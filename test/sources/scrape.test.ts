@@ -256,6 +256,14 @@ describe('what targets do wrong', () => {
     expect(sink.batches).toEqual([])
   })
 
+  test('a series of a million labels is refused at the limit', async () => {
+    answer(`a{${Array.from({ length: 1_000_000 }, (_, i) => `l${i}="x"`).join(',')}} 1\n`)
+    start({ interval: '30s' })
+    const failure = await firstFailure()
+    expect(failure).toMatchObject({ code: 'too-large' })
+    expect(failure.message).toMatch(/more than 64 labels of one series/)
+  })
+
   test('a body that drips is broken off at the timeout', async () => {
     upstream.respond = (_, response) => {
       const drip = setInterval(() => response.write('up 1\n'), 10)

@@ -3,17 +3,12 @@ import type { Labels, Sample } from '../../model.ts'
 import type { ExpositionFormat } from './format.ts'
 import { familyOf, familyTypeOf, kindOf, sampleNameOf } from './kind.ts'
 import type { FamilyType, SampleName } from './kind.ts'
+import { tooLarge } from './limits.ts'
+import type { ExpositionLimits } from './limits.ts'
 import { isBlank, LineReader } from './lineReader.ts'
 import { readNumber, readTimestampMs } from './number.ts'
 import { endOfHead, Malformed, readFamilyName, readSeries } from './seriesText.ts'
 import type { SeriesText } from './seriesText.ts'
-
-export interface ExpositionLimits {
-  readonly lines: number
-  readonly series: number
-  /** Labels of one series, as exposed. */
-  readonly labels: number
-}
 
 export interface ExpositionOptions {
   readonly limits: ExpositionLimits
@@ -222,9 +217,7 @@ class Pass {
   #learn(head: string): Known {
     // A copy: a slice would keep the whole body in memory for as long as the series lives.
     const copy = Buffer.from(head).toString()
-    const read = readSeries(copy, 0)
-    const { labels } = this.#options.limits
-    if (read.labels.length > labels) throw tooLarge('labels', labels)
+    const read = readSeries(copy, 0, this.#options.limits.labels)
     const name = sampleNameOf(read.name)
     const group = this.#openMetrics ? groupOf(name, read.labels) : ''
     const text = copy.slice(0, read.end)
@@ -251,7 +244,10 @@ class Pass {
     const start = line.skipBlanks(line.at)
     if (line.body.charCodeAt(start) !== 123)
       throw new Malformed('expected the labels of an exemplar')
-    line.at = readSeries(`_${line.body.slice(start, line.end)}`, 0).end - 1 + start
+    line.at =
+      readSeries(`_${line.body.slice(start, line.end)}`, 0, this.#options.limits.labels).end -
+      1 +
+      start
     const [value, timestamp, rest] = [line.token(), line.token(), line.token()]
     const right =
       readNumber(value) !== undefined &&
@@ -279,8 +275,4 @@ function isStartOf(family: FamilyType | undefined): boolean {
 function groupOf(name: SampleName, labels: SeriesText['labels']): string {
   const own = labels.filter(([key]) => key !== 'le' && key !== 'quantile')
   return JSON.stringify([name.base, ...own.toSorted(([a], [b]) => (a < b ? -1 : 1))])
-}
-
-function tooLarge(limit: keyof ExpositionLimits, max: number): TidelineError {
-  return new TidelineError('too-large', `more than ${max} ${limit} (limit ${limit})`)
 }

@@ -1,3 +1,5 @@
+import { tooLarge } from './limits.ts'
+
 /** The head of a sample line: its name and labels as written. */
 export interface SeriesText {
   readonly name: string
@@ -21,9 +23,9 @@ const BLANK = /[ \t]*/y
  *     labels = [ label { "," label } [ "," ] ]     label = ( labelName | quoted ) "=" quoted
  *     quoted = '"' { any character | '\\' | '\"' | '\n' } '"'
  *
- * that begins at `start`. Throws `Malformed`.
+ * that begins at `start`. Throws `Malformed`, or `too-large` at more than `labelsMax` labels.
  */
-export function readSeries(line: string, start: number): SeriesText {
+export function readSeries(line: string, start: number, labelsMax: number): SeriesText {
   const bare = match(NAME, line, start)
   let at = start + bare.length
   const brace = at + match(BLANK, line, at).length
@@ -32,7 +34,7 @@ export function readSeries(line: string, start: number): SeriesText {
     return { name: bare, labels: [], end: at }
   }
   const reader = new LabelReader(line, brace + 1, bare)
-  reader.read()
+  reader.read(labelsMax)
   at = reader.at
   if (reader.name === '') throw new Malformed('expected a metric name before or in the braces')
   return { name: reader.name, labels: reader.labels, end: at }
@@ -58,11 +60,12 @@ class LabelReader {
     this.name = name
   }
 
-  read(): void {
+  read(labelsMax: number): void {
     for (;;) {
       this.#blank()
       if (this.#take('}')) return
       this.#entry()
+      if (this.#seen.size > labelsMax) throw tooLarge('labels', labelsMax)
       this.#blank()
       if (this.#take('}')) return
       if (!this.#take(',')) throw new Malformed('expected , or } after a label')
