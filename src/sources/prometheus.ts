@@ -5,7 +5,8 @@ import type { HttpAnswer } from './http.ts'
 import { abortable, Gate, poll } from './poll.ts'
 import { prometheusConfigSchema } from './prometheusConfig.ts'
 import type { PrometheusConfig, QueryConfig } from './prometheusConfig.ts'
-import { readAnswer, samplesOf } from './prometheusAnswer.ts'
+import { errorIn, readAnswer, samplesOf } from './prometheusAnswer.ts'
+import type { QueryResult } from './prometheusAnswer.ts'
 
 const TIMEOUT_MS = 10_000
 /** Queries of one source that are open at one time. */
@@ -61,7 +62,7 @@ function follow(shared: Shared, query: QueryConfig, signal: AbortSignal): Promis
     const headers = await headersOf(config, deps.secrets, collecting)
     const body = formOf(query, timeoutMs)
     const answer = await client.send({ method: 'POST', url, headers, body }, collecting)
-    const result = readAnswer(bodyOf(answer, url))
+    const result = resultIn(answer, url)
     const samples = samplesOf(result, query, config)
     collecting.throwIfAborted()
     warnings(result.warnings)
@@ -122,16 +123,17 @@ function headerText(name: string, value: string): string {
 }
 
 /**
- * The body to read. Errors of the query come with a status of 4xx or 5xx and a body that tells more than the
- * status; errors of a proxy on the way come without.
+ * Errors of the query come with a status of 4xx or 5xx and a body that tells more than the status; errors of a
+ * proxy on the way come without.
  */
-function bodyOf(answer: HttpAnswer, url: string): Buffer {
-  const { status, contentType, body } = answer
+function resultIn(answer: HttpAnswer, url: string): QueryResult {
+  const { status, body } = answer
   const ok = status >= 200 && status < 300
   const denied = status === 401 || status === 403
-  if (ok || (!denied && contentType.startsWith('application/json') && body.length > 0)) return body
+  const told = ok || denied ? undefined : errorIn(body)
+  if (told !== undefined) throw told
   const { origin, pathname } = new URL(url)
-  return okBody(answer, `${origin}${pathname}`)
+  return readAnswer(okBody(answer, `${origin}${pathname}`))
 }
 
 /** Shows the server's warnings when they change, and not each time. */

@@ -25,14 +25,9 @@ const TEXT_CHARS_MAX = 300
 
 /** The body of an answer. Throws what the server tells as an error, and where the body is of another shape. */
 export function readAnswer(body: Buffer): QueryResult {
-  const answer = jsonOf(body)
-  if (answer['status'] === 'error') {
-    const type = String(answer['errorType'])
-    throw new TidelineError(
-      ERROR_TYPES[type] ?? 'bad-response',
-      `the server refuses the query (${clipped(type)}): ${clipped(answer['error'])}`,
-    )
-  }
+  const answer = jsonOf(body) ?? {}
+  const told = failureIn(answer)
+  if (told !== undefined) throw told
   const data = answer['data']
   if (answer['status'] !== 'success' || !isRecord(data)) throw notAnAnswer()
   const { resultType: type, result } = data
@@ -40,15 +35,27 @@ export function readAnswer(body: Buffer): QueryResult {
   return { type, result, warnings: [...textsIn(answer['warnings']), ...textsIn(answer['infos'])] }
 }
 
-function jsonOf(body: Buffer): Record<string, unknown> {
-  let parsed: unknown
+/** The error that a body tells; undefined where it tells none. */
+export function errorIn(body: Buffer): TidelineError | undefined {
+  const answer = jsonOf(body)
+  return answer === undefined ? undefined : failureIn(answer)
+}
+
+function failureIn(answer: Readonly<Record<string, unknown>>): TidelineError | undefined {
+  const type = answer['errorType']
+  if (answer['status'] !== 'error' || typeof type !== 'string') return undefined
+  const text = `the server refuses the query (${clipped(type)}): ${clipped(answer['error'])}`
+  return new TidelineError(ERROR_TYPES[type] ?? 'bad-response', text)
+}
+
+/** Undefined where the body is no object of JSON. */
+function jsonOf(body: Buffer): Record<string, unknown> | undefined {
   try {
-    parsed = JSON.parse(body.toString('utf8'))
+    const parsed: unknown = JSON.parse(body.toString('utf8'))
+    return isRecord(parsed) ? parsed : undefined
   } catch {
-    throw notAnAnswer()
+    return undefined
   }
-  if (!isRecord(parsed)) throw notAnAnswer()
-  return parsed
 }
 
 function textsIn(list: unknown): readonly string[] {

@@ -286,9 +286,13 @@ describe('connection', () => {
       }
       const run = await collecting(config, ({ sink }) => sink.batches[0], { ca, cert, key })
       expect(run.sink.latest()).toMatchObject([{ value: 1 }])
-      const { tls: _, ...distrusting } = config
-      const none = await collecting(distrusting, ({ sink }) => sink.failures[0])
+      const none = await collecting(
+        { url: config.url, keys: config.keys },
+        ({ sink }) => sink.failures[0],
+      )
       expect(none.sink.failures[0]).toMatchObject({ code: 'unauthorized' })
+      const odd = await collecting(config, ({ sink }) => sink.failures[0], { ca, cert, key: 'odd' })
+      expect(odd.sink.failures[0]).toMatchObject({ code: 'not-configured' })
     } finally {
       await secure.stop()
       folder.remove()

@@ -1,6 +1,7 @@
 /** Sentinel and Cluster, with real servers. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { slotOf } from '../../src/sources/redis/slot.ts'
+import { baseline, noSurplus } from '../kit/trial.ts'
 import { until } from '../kit/until.ts'
 import { openFrontDoor } from '../setup/frontDoor.ts'
 import type { FrontDoor } from '../setup/frontDoor.ts'
@@ -100,6 +101,12 @@ describe('Sentinel', () => {
     await hanging.close()
   })
 
+  test('the stop leaves no handle', async () => {
+    const before = await baseline()
+    await collecting(config(), ({ sink }) => sink.batches.length >= 3)
+    await noSurplus(before)
+  })
+
   test('a master of another name is not found', async () => {
     const other = { ...config(), sentinel: { master: 'none', nodes: sentinels.map(at) } }
     const run = await collecting(other, ({ sink }) => sink.failures[0])
@@ -151,6 +158,12 @@ describe('Cluster', () => {
     // A connection to each node, and those over which the table of slots is asked.
     for (const [index, count] of (await calls()).entries())
       expect(count - (before[index] ?? 0)).toBeLessThanOrEqual(2)
+  })
+
+  test('the stop leaves no handle', async () => {
+    const before = await baseline()
+    await collecting(config(), ({ sink }) => sink.batches.length >= 90)
+    await noSurplus(before)
   })
 
   test('a slot that moved is followed at once', async () => {

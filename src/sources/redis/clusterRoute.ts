@@ -141,10 +141,11 @@ class ClusterRoute implements Route {
 
   async #readTable(signal: AbortSignal): Promise<readonly SlotRange[]> {
     const from = { nodes: this.#seeds, credentials: this.#credentials }
-    const table = await askAny(from, signal, async (link, stop) => {
-      const [reply] = await link.ask([['CLUSTER', 'SLOTS']], stop)
-      return rangesOf(valueOf(reply, `node ${formatAddress(link.address)}`), link.address)
+    const { link, answer: table } = await askAny(from, signal, async (node, stop) => {
+      const [reply] = await node.ask([['CLUSTER', 'SLOTS']], stop)
+      return rangesOf(valueOf(reply, `node ${formatAddress(node.address)}`), node.address)
     })
+    link.close()
     this.#links.keep(new Set(table.map(({ master }) => formatAddress(master))))
     return table
   }

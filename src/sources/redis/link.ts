@@ -156,6 +156,11 @@ class RedisLink implements Link {
     const where = formatAddress(this.address)
     const error = this.#broken ?? thrown
     const code = systemCode(error)
+    if (code?.startsWith('ERR_OSSL') === true)
+      return new TidelineError(
+        'not-configured',
+        'tls: a certificate or key is no PEM, or of another',
+      )
     if (code !== undefined)
       return new TidelineError(failureOf(error).code, `${where}: ${messageOf(error)}`)
     if (error instanceof Error && error.name === 'ReplyError')

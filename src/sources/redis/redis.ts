@@ -22,7 +22,20 @@ const TIMEOUT_MS = 1000
 
 /**
  * Reads keys of Redis as queue lengths, stream lags and counters. Each key is an origin. All keys of a node are
- * read in one round trip, over a connection that is kept; a broken one is opened again at the next collect.
+ * read in one round trip, over a connection that is kept; a broken one is opened again at the next collect, with
+ * credentials read anew.
+ *
+ * | `as`                | metric (`metric` overrides the first)                                   | commands        |
+ * | ------------------- | ----------------------------------------------------------------------- | --------------- |
+ * | `list`              | `redis_list_length{key}`                                                | LLEN            |
+ * | `set`               | `redis_set_size{key}`                                                   | SCARD           |
+ * | `sortedSet`         | `redis_sorted_set_size{key}`                                            | ZCARD or ZCOUNT |
+ * | `counter`           | `redis_counter{key}`, cumulative                                        | EXISTS GETRANGE |
+ * | `stream`            | `redis_stream_length{key}`                                              | EXISTS XLEN     |
+ * | `stream` + `group`  | `redis_stream_group_lag{key,group}`, `redis_stream_group_pending{…}`    | XLEN XINFO      |
+ * |                     | `redis_stream_group_lag_estimated{…}`: 1 while `onNilLag` gives the lag |                 |
+ *
+ * The user's ACL needs these commands on these keys; with Sentinel ROLE too, with a Cluster CLUSTER SLOTS.
  */
 export const redisSource: SourceType<RedisConfig> = {
   type: 'redis',

@@ -86,31 +86,67 @@ export interface Sentinels {
 }
 
 /**
- * The master that the Sentinels name. That it still is one is asked along with each collect (ROLE), so that a
- * demoted one is left at once. Sentinels are asked only when a master is looked for.
+ * The master that the Sentinels name. That it still is one is asked along with each collect (ROLE); after it, a
+ * Sentinel is asked whether it names another, so that a master that was cut off and does not know it is left
+ * too. Sentinels that do not answer leave the master in use.
  */
 export function sentinelRoute(sentinels: Sentinels, credentials: ReadCredentials): Route {
-  const links = new Links(credentials)
-  let master: Address | undefined
-  return {
-    async ask(questions, answered, signal) {
-      master ??= await findMaster(sentinels, signal)
-      try {
-        const link = await links.to(master, signal)
-        const role = { key: '', commands: [['ROLE']] } as const
-        const [roleAnswer, ...answers] = await askAll(link, [role, ...questions], signal)
-        refuseReplica(roleAnswer, formatAddress(master))
-        for (const [index, answer] of answers.entries()) answered(index, answer)
-      } catch (thrown) {
-        master = undefined
-        links.close()
-        throw thrown
-      }
-    },
-    close() {
-      master = undefined
-      links.close()
-    },
+  return new SentinelRoute(sentinels, credentials)
+}
+
+class SentinelRoute implements Route {
+  readonly #sentinels: Sentinels
+  readonly #links: Links
+  #sentinel: Link | undefined
+  #master: Address | undefined
+
+  constructor(sentinels: Sentinels, credentials: ReadCredentials) {
+    this.#sentinels = sentinels
+    this.#links = new Links(credentials)
+  }
+
+  async ask(
+    questions: readonly Question[],
+    answered: Answered,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const known = this.#master
+    const master = known ?? (await this.#findMaster(signal))
+    this.#master = undefined // until it has proved right
+    const link = await this.#links.to(master, signal)
+    const role = { key: '', commands: [['ROLE']] } as const
+    const [roleAnswer, ...answers] = await askAll(link, [role, ...questions], signal)
+    refuseReplica(roleAnswer, formatAddress(master))
+    this.#master = master
+    for (const [index, answer] of answers.entries()) answered(index, answer)
+    if (known !== undefined) await this.#confirm(master, signal)
+  }
+
+  async #confirm(master: Address, signal: AbortSignal): Promise<void> {
+    try {
+      const named = await this.#findMaster(signal)
+      if (formatAddress(named) !== formatAddress(master)) this.#master = undefined
+    } catch {
+      this.#sentinel?.close()
+      this.#sentinel = undefined
+    }
+  }
+
+  /** Asks the Sentinel that answered before, or else whichever answers first. */
+  async #findMaster(signal: AbortSignal): Promise<Address> {
+    const { nodes, master, credentials } = this.#sentinels
+    const ask = (link: Link, stop: AbortSignal) => masterNamedBy(link, master, stop)
+    if (this.#sentinel?.open === true) return ask(this.#sentinel, signal)
+    const { link, answer } = await askAny({ nodes, credentials }, signal, ask)
+    this.#sentinel = link
+    return answer
+  }
+
+  close(): void {
+    this.#master = undefined
+    this.#sentinel?.close()
+    this.#sentinel = undefined
+    this.#links.close()
   }
 }
 
@@ -127,48 +163,47 @@ function refuseReplica(answer: Answer | undefined, where: string): void {
     )
 }
 
-/** The first Sentinel that answers is believed. */
-async function findMaster(sentinels: Sentinels, signal: AbortSignal): Promise<Address> {
-  const { nodes, master, credentials } = sentinels
-  return askAny({ nodes, credentials }, signal, async (link, stop) => {
-    const [reply] = await link.ask([['SENTINEL', 'get-master-addr-by-name', master]], stop)
-    const where = `Sentinel ${formatAddress(link.address)}`
-    const found = valueOf(reply, where)
-    if (found === null)
-      throw new TidelineError('not-found', `${where} knows no master ${JSON.stringify(master)}`)
-    if (!Array.isArray(found) || typeof found[0] !== 'string')
-      throw new TidelineError('bad-response', `${where}: the reply is no address`)
-    return addressFrom(found[0], found[1], link.address)
-  })
+async function masterNamedBy(link: Link, master: string, signal: AbortSignal): Promise<Address> {
+  const where = `Sentinel ${formatAddress(link.address)}`
+  const [reply] = await link.ask([['SENTINEL', 'get-master-addr-by-name', master]], signal)
+  const found = valueOf(reply, where)
+  if (found === null)
+    throw new TidelineError('not-found', `${where} knows no master ${JSON.stringify(master)}`)
+  if (!Array.isArray(found) || typeof found[0] !== 'string')
+    throw new TidelineError('bad-response', `${where}: the reply is no address`)
+  return addressFrom(found[0], found[1], link.address)
 }
 
 /**
- * What the first node gives that can be asked, over a connection of its own; the first node's failure where all
- * fail. All are asked at the same time, so that one that hangs keeps nobody waiting.
+ * What the first node that can be asked answers, and the connection to it, which is the caller's to close; the
+ * first node's failure where all fail. All are asked at the same time, so that one that hangs keeps nobody
+ * waiting.
  */
 export async function askAny<T>(
   { nodes, credentials }: { nodes: readonly Address[]; credentials: ReadCredentials },
   signal: AbortSignal,
   ask: (link: Link, signal: AbortSignal) => Promise<T>,
-): Promise<T> {
+): Promise<{ readonly link: Link; readonly answer: T }> {
   const enough = new AbortController()
   const stop = AbortSignal.any([signal, enough.signal])
   const known = await credentials(signal)
+  const links: Link[] = []
   const attempts = nodes.map(async (node) => {
     const link = await openLink(node, known, stop)
-    try {
-      return await ask(link, stop)
-    } finally {
-      link.close()
-    }
+    links.push(link)
+    return { link, answer: await ask(link, stop) }
   })
+  let winner: Link | undefined
   try {
-    return await Promise.any(attempts)
+    const first = await Promise.any(attempts)
+    winner = first.link
+    return first
   } catch (thrown) {
     throw thrown instanceof AggregateError ? failureOf(thrown.errors[0]) : thrown
   } finally {
     enough.abort()
     await Promise.allSettled(attempts)
+    for (const link of links) if (link !== winner) link.close()
   }
 }
 
