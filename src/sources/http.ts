@@ -75,7 +75,7 @@ export interface HttpRequest {
 export interface HttpAnswer {
   readonly status: number
   readonly contentType: string
-  /** Decompressed. */
+  /** Decompressed. Of an error, the beginning. */
   readonly body: Buffer
   /** The protocol itself shows that the body is whole: a length, chunks or a checksum. */
   readonly framed: boolean
@@ -216,7 +216,10 @@ function respond(
   })
 }
 
-async function bodyOf(response: IncomingMessage, bytesMax: number): Promise<Buffer> {
+const ERROR_BODY_BYTES_MAX = 64 * 1024
+
+async function bodyOf(response: IncomingMessage, limit: number): Promise<Buffer> {
+  const bytesMax = (response.statusCode ?? 0) >= 300 ? Math.min(limit, ERROR_BODY_BYTES_MAX) : limit
   const chunks: Buffer[] = []
   let bytes = 0
   try {
@@ -231,7 +234,10 @@ async function bodyOf(response: IncomingMessage, bytesMax: number): Promise<Buff
     }
   } catch (thrown) {
     response.destroy()
-    if (thrown instanceof TidelineError || systemCode(thrown) === 'ABORT_ERR') throw thrown
+    if (systemCode(thrown) === 'ABORT_ERR') throw thrown
+    // An error is told by its status; what can be read of its body is for people.
+    if ((response.statusCode ?? 0) >= 300) return Buffer.concat(chunks)
+    if (thrown instanceof TidelineError) throw thrown
     throw new TidelineError(
       'bad-response',
       `the body broke off after ${bytes} bytes: ${messageOf(thrown)}`,

@@ -208,6 +208,18 @@ describe('what targets do wrong', () => {
     ['404', () => answer('', {}, 404), 'not-found', /404: check the path/],
     ['429', () => answer('', {}, 429), 'unavailable', /429/],
     ['503', () => answer('', {}, 503), 'unavailable', /503/],
+    [
+      '503 with a bomb',
+      () => answer(gzipSync(Buffer.alloc(64 * MIB)), { 'content-encoding': 'gzip' }, 503),
+      'unavailable',
+      /503/,
+    ],
+    [
+      '401 in an unknown encoding',
+      () => answer('x', { 'content-encoding': 'br' }, 401),
+      'unauthorized',
+      /401/,
+    ],
     ['500', () => answer('', {}, 500), 'bad-response', /500/],
     [
       'a redirect',
