@@ -109,11 +109,13 @@ async function headersOf(
     accept: 'application/json',
     'content-type': 'application/x-www-form-urlencoded',
   }
-  for (const [name, value] of Object.entries(config.headers))
+  for (const [name, value] of Object.entries(config.headers)) {
+    signal.throwIfAborted()
     headers[name] =
       typeof value === 'string'
         ? value
         : headerText(name, await abortable(secrets.read(value), signal))
+  }
   return headers
 }
 

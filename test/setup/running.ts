@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -14,9 +15,16 @@ export interface Running {
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
+/** Programs that run: none of them outlives this process. */
+const alive = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of alive) child.kill('SIGKILL')
+})
+
 /** Starts a program in the foreground. Its output is kept for the message where it fails. */
 export function start(path: string, parameters: readonly string[]): Running {
   const child = spawn(path, parameters, { stdio: ['ignore', 'pipe', 'pipe'] })
+  alive.add(child)
   let output = ''
   const keep = (chunk: Buffer) => {
     output = (output + chunk.toString()).slice(-20_000)
@@ -28,7 +36,10 @@ export function start(path: string, parameters: readonly string[]): Running {
       output += error.message
       resolve()
     })
-    child.once('close', () => resolve())
+    child.once('close', () => {
+      alive.delete(child)
+      resolve()
+    })
   })
   return {
     output: () => output,

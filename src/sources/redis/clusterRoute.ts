@@ -134,9 +134,14 @@ class ClusterRoute implements Route {
     if (redirection === undefined || question === undefined) return answer
     // ASKING holds for the one command that follows it.
     const commands = question.commands.flatMap((command) => [['ASKING'] as const, command])
-    const link = await this.#links.to(redirectedTo(redirection, asked), signal)
-    const replies = await link.ask(commands, signal)
-    return replies.filter((_, index) => index % 2 === 1)
+    try {
+      const link = await this.#links.to(redirectedTo(redirection, asked), signal)
+      const replies = await link.ask(commands, signal)
+      return replies.filter((_, index) => index % 2 === 1)
+    } catch (thrown) {
+      if (signal.aborted) throw thrown
+      return failureOf(thrown)
+    }
   }
 
   async #readTable(signal: AbortSignal): Promise<readonly SlotRange[]> {

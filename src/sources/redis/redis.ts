@@ -158,7 +158,10 @@ interface CredentialParts {
 function credentialsReader(parts: CredentialParts): ReadCredentials {
   const { secrets, user, secret, tls, number } = parts
   return async (signal) => {
-    const read = (reference: SecretReference) => abortable(secrets.read(reference), signal)
+    const read = (reference: SecretReference) => {
+      signal.throwIfAborted()
+      return abortable(secrets.read(reference), signal)
+    }
     return {
       database: number,
       ...(user === undefined ? {} : { username: user }),

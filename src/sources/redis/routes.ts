@@ -35,6 +35,8 @@ export type ReadCredentials = (signal: AbortSignal) => Promise<Credentials>
 /** A connection for each address, opened when it is first asked for and replaced when it broke. */
 export class Links {
   readonly #links = new Map<string, Link>()
+  /** Of those that are being opened: who asks for one at the same time gets the same. */
+  readonly #opening = new Map<string, Promise<Link>>()
   readonly #credentials: ReadCredentials
 
   constructor(credentials: ReadCredentials) {
@@ -45,9 +47,20 @@ export class Links {
     const name = formatAddress(address)
     const known = this.#links.get(name)
     if (known?.open === true) return known
-    known?.close()
+    const opening = this.#opening.get(name) ?? this.#open(name, address, signal)
+    this.#opening.set(name, opening)
+    try {
+      return await opening
+    } finally {
+      this.#opening.delete(name)
+    }
+  }
+
+  async #open(name: string, address: Address, signal: AbortSignal): Promise<Link> {
+    this.#links.get(name)?.close()
     this.#links.delete(name)
     const link = await openLink(address, await this.#credentials(signal), signal)
+    if (signal.aborted) link.close()
     this.#links.set(name, link)
     return link
   }
@@ -113,6 +126,7 @@ class SentinelRoute implements Route {
     const known = this.#master
     const master = known ?? (await this.#findMaster(signal))
     this.#master = undefined // until it has proved right
+    this.#links.keep(new Set([formatAddress(master)]))
     const link = await this.#links.to(master, signal)
     const role = { key: '', commands: [['ROLE']] } as const
     const [roleAnswer, ...answers] = await askAll(link, [role, ...questions], signal)
