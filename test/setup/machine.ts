@@ -6,6 +6,8 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { binary, PROGRAMS } from './programs.ts'
 
+const APT = '/usr/bin/apt-get'
+
 /** While this file is there and ends with 101, Debian packages start no system service when installed. */
 const POLICY = '/usr/sbin/policy-rc.d'
 
@@ -27,9 +29,7 @@ export function setup(): void {
 }
 
 function canInstall(): boolean {
-  return (
-    process.getuid?.() === 0 && existsSync('/etc/debian_version') && existsSync('/usr/bin/apt-get')
-  )
+  return process.getuid?.() === 0 && existsSync('/etc/debian_version') && existsSync(APT)
 }
 
 function install(packages: readonly string[]): void {
@@ -39,7 +39,7 @@ function install(packages: readonly string[]): void {
   if (ownPolicy) writeFileSync(POLICY, '#!/bin/sh\nexit 101\n', { mode: 0o755 })
   try {
     for (const step of [['update'], ['install', '-y', '--no-install-recommends', ...packages]])
-      execFileSync('apt-get', step, { env, stdio: ['ignore', 'ignore', 'pipe'] })
+      execFileSync(APT, step, { env, stdio: ['ignore', 'ignore', 'pipe'] })
   } finally {
     if (ownPolicy) rmSync(POLICY, { force: true })
   }
