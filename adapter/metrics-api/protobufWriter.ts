@@ -18,10 +18,26 @@ export class ProtobufWriter {
 
   string(field: number, text: string): void {
     this.#tag(field, LENGTH_DELIMITED)
+    if (text.length < 128 && this.#ascii(text)) return
     const length = Buffer.byteLength(text)
     this.#number(length)
     this.#reserve(length)
     this.#length += this.#buffer.write(text, this.#length)
+  }
+
+  /** Short ASCII, which is nearly every name, is copied here: a call into the runtime costs more. */
+  #ascii(text: string): boolean {
+    this.#reserve(text.length + 1)
+    const start = this.#length
+    const buffer = this.#buffer
+    buffer[start] = text.length
+    for (let at = 0; at < text.length; at += 1) {
+      const code = text.charCodeAt(at)
+      if (code > 127) return false
+      buffer[start + 1 + at] = code
+    }
+    this.#length = start + 1 + text.length
+    return true
   }
 
   /** A whole number of at least 0. */

@@ -47,7 +47,11 @@ export function parseSelector(text: string): ParsedSelector {
 function compile(text: string, requirements: readonly Requirement[]): ParsedSelector {
   const sorted = requirements.toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
   const tests = sorted.map(testOf)
-  const matches = (labels: Labels): boolean => tests.every((test) => test(labels))
+  const [only, ...more] = tests
+  const matches =
+    only !== undefined && more.length === 0
+      ? only
+      : (labels: Labels): boolean => tests.every((test) => test(labels))
   return { text, requirements: sorted, matches }
 }
 
@@ -86,9 +90,10 @@ function comparison(key: string, operator: '>' | '<', bound: bigint): (labels: L
   }
 }
 
-/** Labels may come from parsed JSON: a key such as `constructor` must not find the prototype's. */
+/** What an object inherits under a name such as `constructor` is never a string. */
 function own(labels: Labels, key: string): string | undefined {
-  return Object.hasOwn(labels, key) ? labels[key] : undefined
+  const value: unknown = labels[key]
+  return typeof value === 'string' ? value : undefined
 }
 
 const INTEGER = /^-?\d{1,19}$/
