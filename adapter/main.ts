@@ -22,7 +22,6 @@ import { configuredSource } from '../src/sources/registry.ts'
 import { createRunningSources } from '../src/sources/running.ts'
 import { AuthenticationSettings } from './cluster/authConfig.ts'
 import { kubeClient } from './cluster/kubeClient.ts'
-import { kubeConnection } from './cluster/kubeConfig.ts'
 import { PodWatch } from './cluster/pods.ts'
 import { accessReviewPoster, tokenReviewPoster } from './cluster/reviews.ts'
 import { secretReader } from './cluster/secrets.ts'
@@ -45,8 +44,6 @@ const CONFIG_INTERVAL_MS = 2000
 const IN_FLIGHT_GRACE_MS = 10_000
 /** The Service that APIServices point to; its certificate must carry this name. */
 const SERVICE_NAME = 'custom-metrics-adapter.monitoring.svc'
-
-process.exitCode = await main(process.argv.slice(2))
 
 async function main(args: readonly string[]): Promise<number> {
   try {
@@ -107,9 +104,9 @@ async function compose(
   stopping: AbortSignal,
 ): Promise<void> {
   const { metricsApi } = config.adapter
-  const client = connectCluster(options)
+  const client = await connectCluster(options)
   const watched = client === undefined ? undefined : watchPods(client, config, log)
-  const engine = createEngine(options, config, { log, client, discovery: watched })
+  const engine = await createEngine(options, config, { log, client, discovery: watched })
   const pods = watched ?? standalonePods(engine.store, engine.sourceNames)
   const access = await openAccess(options, config, { log, client })
   const certificate = await openCertificate(options, log)
@@ -143,17 +140,21 @@ async function compose(
     await Promise.race([aborted(stopping), failed])
     // Readiness is off now: who balances over several adapters stops sending before connections end.
     if (stopping.reason !== 'SIGINT') await clock.sleep(metricsApi.drain, life.signal)
-    await https.close(IN_FLIGHT_GRACE_MS)
   } finally {
+    await https.close(IN_FLIGHT_GRACE_MS)
     life.abort()
     client?.close()
     await Promise.allSettled(running)
   }
 }
 
-function connectCluster(options: ServeOptions): (KubeClient & { close(): void }) | undefined {
+async function connectCluster(options: ServeOptions): Promise<KubeClient | undefined> {
+  const inCluster = process.env['KUBERNETES_SERVICE_HOST'] !== undefined
+  if (options.kubeconfig === undefined && !inCluster) return undefined
+  // Loaded only where there is a cluster: the client library costs half a second and 50 MB.
+  const { kubeConnection } = await import('./cluster/kubeConfig.ts')
   const connection = kubeConnection({
-    inCluster: process.env['KUBERNETES_SERVICE_HOST'] !== undefined,
+    inCluster,
     ...(options.kubeconfig === undefined ? {} : { kubeconfigFile: options.kubeconfig }),
   })
   return connection === undefined ? undefined : kubeClient(connection, clock)
@@ -175,7 +176,7 @@ interface Surroundings {
 }
 
 /** Sources → store → evaluator → board, and the files that configure them. */
-function createEngine(
+async function createEngine(
   options: ServeOptions,
   initial: Config,
   { log, client, discovery }: Surroundings & { readonly discovery: PodWatch | undefined },
@@ -222,13 +223,13 @@ function createEngine(
       evaluator.setSignals(config.signals)
     },
   })
-  const first: Component = { run: async () => void (await configFiles.load()) }
+  await configFiles.load()
   const sourceNames = () => current.adapter.sources.map((source) => source.name)
   return {
     store,
     board,
     sourceNames,
-    components: [first, sources, evaluator, configFiles],
+    components: [sources, evaluator, configFiles],
     account: {
       reader: board,
       nowMs: clock.nowMs,
@@ -328,3 +329,5 @@ function aborted(signal: AbortSignal): Promise<void> {
     signal.addEventListener('abort', () => resolve(), { once: true })
   })
 }
+
+process.exitCode = await main(process.argv.slice(2))

@@ -35,7 +35,6 @@ const { values } = parseArgs({
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort())
 process.once('SIGTERM', () => stop.abort())
-process.exitCode = await run(Number(values.seconds ?? Infinity))
 
 async function run(seconds: number): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'tideline-demo-'))
@@ -46,7 +45,7 @@ async function run(seconds: number): Promise<number> {
   try {
     await fleet.scaleTo(PODS_MIN + 1, 0)
     const targetsFile = join(folder, 'targets.json')
-    writeFileSync(targetsFile, targetsJson(fleet.pods()))
+    writeFileSync(targetsFile, targetsJson([]))
     const started = await startAdapter(folder, targetsFile)
     adapter = started.process
     api = started.api
@@ -136,7 +135,7 @@ interface Scene {
 
 /** Once a second: load arrives, pods work; every other second the autoscaler looks and decides. */
 async function loop(scene: Scene, seconds: number): Promise<number> {
-  const { fleet, queue } = scene
+  const { fleet, queue, targetsFile } = scene
   const startMs = systemClock.monotonicMs()
   let answers = 0
   for (let second = 0; second < seconds && !stop.signal.aborted; second++) {
@@ -144,6 +143,8 @@ async function loop(scene: Scene, seconds: number): Promise<number> {
     const load = loadAt(second)
     fleet.work(load, 1, nowMs)
     await queue?.put(load)
+    // Like discovery in a cluster: pods that are not ready are not there yet.
+    writeFileSync(targetsFile, targetsJson(fleet.pods().filter((pod) => pod.ready)))
     const asked = second % LOOP_SECONDS === 0 ? await decide(scene, nowMs) : undefined
     if (asked?.ok === true) answers += 1
     if (asked !== undefined)
@@ -169,7 +170,7 @@ interface List {
 }
 
 async function decide(scene: Scene, nowMs: number): Promise<Asked> {
-  const { api, fleet, targetsFile, queue } = scene
+  const { api, fleet, queue } = scene
   const { status, body } = await api.get(PODS_PATH)
   const { items = [], message = '' } = body as List
   const others = [{ name: 'vision_person_detections_per_second', path: EXTERNAL }]
@@ -185,7 +186,6 @@ async function decide(scene: Scene, nowMs: number): Promise<Asked> {
   const wanted = desiredReplicas(total, TARGET_PER_POD, Math.max(1, ready))
   const next = Math.min(PODS_MAX, Math.max(PODS_MIN, wanted))
   if (next !== replicas) await fleet.scaleTo(next, nowMs)
-  writeFileSync(targetsFile, targetsJson(fleet.pods().filter((pod) => pod.ready)))
   return {
     ...base,
     ok: true,
@@ -199,3 +199,5 @@ async function external(api: Api, base: string, name: string) {
   const total = items.reduce((sum, item) => sum + quantityValue(item.value), 0)
   return { name, answer: status === 200 ? total.toFixed(1) : `${status} ${message}` }
 }
+
+process.exitCode = await run(Number(values.seconds ?? Infinity))

@@ -19,7 +19,7 @@ export function generatedFiles(): ReadonlyMap<string, string> {
 
 /** The part of JSON Schema that our documents use. */
 interface Node {
-  readonly type?: string
+  readonly type?: string | readonly string[]
   readonly title?: string
   readonly description?: string
   readonly default?: unknown
@@ -107,7 +107,7 @@ function typeText(node: Node): string {
   if (variants !== undefined) return [...new Set(variants.map(typeText))].join(' or ')
   if (node.type === 'array')
     return `list of ${node.items === undefined ? 'anything' : typeText(node.items)}`
-  return node.type ?? 'any'
+  return [node.type ?? 'any'].flat().join(' or ')
 }
 
 function describe(node: Node): string {

@@ -102,6 +102,11 @@ export interface Selection {
   readonly source: string
   readonly metric: string
   readonly matchers: readonly Matcher[]
+  /**
+   * Label that says whose a series is, and whose the signal may be made of. Series that do not carry it
+   * belong to nobody; they are left out and counted as unattributed.
+   */
+  readonly scope?: { readonly label: string; readonly value: string }
 }
 
 export const WINDOW_FUNCTIONS = [
@@ -180,7 +185,7 @@ export interface Why {
   readonly observed?: number
   /** Fresh series in the value, series that are stale, series too young for the window. */
   readonly series: { readonly fresh: number; readonly stale: number; readonly warmingUp: number }
-  /** Series that carry none of the labels the signal is grouped by. */
+  /** Series that lack the scope's label or one the signal is grouped by, so that they count for nobody. */
   readonly unattributed?: number
   readonly hold?: { readonly untilMs: number; readonly fromMs: number; readonly reason: string }
   /** A declared answer is in force in place of data. */

@@ -1,9 +1,16 @@
 /** From a validated `Signal` document to the signals the evaluator works on. */
-import type { DescribedKind, Exposure, Matcher, MissingPolicy, Signal } from '../model.ts'
+import type {
+  DescribedKind,
+  Exposure,
+  Matcher,
+  MissingPolicy,
+  Selection,
+  Signal,
+} from '../model.ts'
 import type { SourceSpec } from './adapterSchema.ts'
 import type { SignalSpec } from './signalSchema.ts'
 import { parseMatcher } from './matchers.ts'
-import { PRESETS } from './presets.ts'
+import { PRESET_ATTRIBUTION, PRESETS } from './presets.ts'
 
 /** One mistake in a document, before it is known where the document came from. */
 export interface Mistake {
@@ -38,10 +45,15 @@ export function compileSignal(
   if (needsDuration(spec) && spec.window.duration === undefined)
     mistakes.push({ path: ['window', 'duration'], mend: 'say how long the window is, such as 1m' })
   const expose = exposure(identity, spec, mistakes)
-  const matchers = selectionMatchers(identity, spec, source, mistakes)
+  const matchers = selectionMatchers(spec, mistakes)
   const signal: Signal = {
     ...common(identity, spec),
-    selection: { source: spec.source, metric: spec.select?.metric ?? '', matchers },
+    selection: {
+      source: spec.source,
+      metric: spec.select?.metric ?? '',
+      matchers,
+      ...scopeOf(identity, source),
+    },
     window: {
       function: spec.window.function,
       durationMs: spec.window.duration ?? spec.freshFor,
@@ -90,16 +102,9 @@ function missingPolicy(answer: Answer): MissingPolicy {
   }
 }
 
-/** The user's conditions, and the one that keeps a team within its namespace. */
-function selectionMatchers(
-  { namespace }: SignalIdentity,
-  spec: SignalSpec,
-  source: SourceSpec,
-  mistakes: Mistake[],
-): Matcher[] {
+/** The conditions that the user wrote. */
+function selectionMatchers(spec: SignalSpec, mistakes: Mistake[]): Matcher[] {
   const matchers: Matcher[] = []
-  const scope = scopeLabel(source)
-  if (scope !== null) matchers.push({ label: scope, operator: '=', value: namespace })
   for (const [label, value] of Object.entries(spec.select?.labels ?? {}))
     matchers.push({ label, operator: '=', value })
   for (const [index, text] of (spec.select?.matchers ?? []).entries()) {
@@ -111,10 +116,14 @@ function selectionMatchers(
   return matchers
 }
 
-/** Samples of pods say whose they are; others only where the platform team says so. */
-function scopeLabel(source: SourceSpec): string | null {
-  if (source.scopeLabel !== undefined) return source.scopeLabel
-  return source.scrape === undefined ? null : 'namespace'
+/**
+ * What keeps a team within its namespace. Samples of pods say whose they are; others only where the platform
+ * team says by which label.
+ */
+function scopeOf({ namespace }: SignalIdentity, source: SourceSpec): Pick<Selection, 'scope'> {
+  const byDefault = source.scrape === undefined ? null : 'namespace'
+  const label = source.scopeLabel === undefined ? byDefault : source.scopeLabel
+  return label === null ? {} : { scope: { label, value: namespace } }
 }
 
 export const PODS: DescribedKind = {
@@ -199,7 +208,14 @@ function compilePreset(
     if (spec[field] !== undefined)
       mistakes.push({ path: [field], mend: `leave it out: the preset ${preset} says it` })
   }
-  const matchers = selectionMatchers(identity, spec, source, mistakes)
+  const attribution = source.scrape?.attribution ?? source.prometheus?.attribution
+  const wanted = PRESET_ATTRIBUTION[preset]
+  if (attribution !== undefined && attribution !== wanted)
+    mistakes.push({
+      path: ['preset'],
+      mend: `needs attribution: ${wanted} at source ${source.name}, since ${preset} tells of ${wanted === 'metric' ? 'other pods than the one asked' : 'the pod asked'}`,
+    })
+  const matchers = selectionMatchers(spec, mistakes)
   const signals = PRESETS[preset].map((one): Signal => {
     const name = `${identity.name}-${one.name}`
     return {
@@ -208,6 +224,7 @@ function compilePreset(
         source: spec.source,
         metric: one.metric,
         matchers: [...matchers, ...one.matchers],
+        ...scopeOf(identity, source),
       },
       window: one.window,
       combine: one.combine,

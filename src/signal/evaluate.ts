@@ -192,14 +192,18 @@ function absentSignal(
   view: SeriesView,
   nowMs: number,
 ): Reading {
-  const failing = [...view.origins(signal.selection.source)]
+  const { source, metric, matchers, scope } = signal.selection
+  const failing = [...view.origins(source)]
+    .filter(([origin]) => scope === undefined || concerns(scope.value, origin))
     .map(([origin, health]) => failureText(origin, health))
     .filter((text) => text !== undefined)
   const { unattributed } = state.grouping
-  const { source, metric, matchers } = signal.selection
-  const selector = matchers.map((one) => `${one.label}${one.operator}"${one.value}"`).join(',')
+  const owner = scope === undefined ? [] : [{ ...scope, operator: '=' as const }]
+  const conditions = [...owner, ...matchers]
+  const selector = conditions.map((one) => `${one.label}${one.operator}"${one.value}"`).join(',')
   const none = `source ${source} has no series ${metric}{${selector}}`
-  const lacking = `${unattributed} series of ${metric} lack a label of [${signal.combine.by.join(', ')}]`
+  const demanded = [...new Set([...owner.map((one) => one.label), ...signal.combine.by])]
+  const lacking = `${unattributed} series of ${metric} lack a label of [${demanded.join(', ')}]`
   const what = unattributed > 0 ? lacking : none
   const reading = {
     state: 'absent',
@@ -213,6 +217,11 @@ function absentSignal(
   } as const
   const last = state.last.get(JSON.stringify(NO_LABELS))
   return applyMissingPolicy(reading, signal.whenAbsent, last, nowMs)
+}
+
+/** Origins of pods are `namespace/pod`; what happens to pods of others is told to nobody. */
+function concerns(namespace: string, origin: string): boolean {
+  return !/^[^/:]+\//.test(origin) || origin.startsWith(`${namespace}/`)
 }
 
 const NO_LABELS: Labels = Object.freeze({})

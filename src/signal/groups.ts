@@ -19,9 +19,11 @@ export interface Grouping {
 export function groupSeries(signal: Signal, selected: readonly Series[]): Grouping {
   const byKey = new Map<string, { labels: Labels; series: Series[] }>()
   let unattributed = 0
+  const { scope } = signal.selection
   for (const series of selected) {
+    if (scope !== undefined && isOf(series.labels, scope) === 'another') continue
     const labels = groupLabels(signal.combine.by, series.labels)
-    if (labels === undefined) {
+    if (labels === undefined || (scope !== undefined && isOf(series.labels, scope) === 'nobody')) {
       unattributed += 1
       continue
     }
@@ -37,6 +39,15 @@ export function groupSeries(signal: Signal, selected: readonly Series[]): Groupi
     bounds: histogramBounds(signal, series),
   }))
   return { groups, unattributed }
+}
+
+function isOf(
+  labels: Labels,
+  scope: { readonly label: string; readonly value: string },
+): 'own' | 'another' | 'nobody' {
+  const value = Object.hasOwn(labels, scope.label) ? labels[scope.label] : undefined
+  if (value === undefined) return 'nobody'
+  return value === scope.value ? 'own' : 'another'
 }
 
 function groupLabels(by: readonly string[], labels: Labels): Labels | undefined {

@@ -23,21 +23,22 @@ const CODES: Readonly<Record<string, FailureCode>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'unauthorized',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'unauthorized',
   ERR_TLS_CERT_ALTNAME_INVALID: 'unauthorized',
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'unauthorized',
-  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: 'unauthorized',
-  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'unauthorized',
-  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: 'unauthorized',
 }
 
 /** What was thrown by a collect as a failure with its code; an error of ours stays as it is. */
 export function failureOf(thrown: unknown): TidelineError {
   if (thrown instanceof TidelineError) return thrown
   const code = systemCode(thrown)
-  return new TidelineError(
-    (code === undefined ? undefined : CODES[code]) ?? 'bad-response',
-    messageOf(thrown),
-    thrown,
-  )
+  return new TidelineError(codeOf(code), messageOf(thrown), thrown)
+}
+
+/** The other side did not take our certificate; OpenSSL's versions begin the name differently. */
+const CERTIFICATE_ALERT =
+  /_ALERT_(BAD_CERTIFICATE|HANDSHAKE_FAILURE|UNKNOWN_CA|CERTIFICATE_(REQUIRED|EXPIRED|REVOKED|UNKNOWN))$/
+
+function codeOf(code: string | undefined): FailureCode {
+  if (code === undefined) return 'bad-response'
+  return CODES[code] ?? (CERTIFICATE_ALERT.test(code) ? 'unauthorized' : 'bad-response')
 }
 
 /** The `code` of a system error, looking into what an AggregateError collected. */

@@ -117,6 +117,8 @@ export class Gate {
 
 /** Settles as `work` does, or rejects as soon as `signal` aborts: for work that knows no signal. */
 export async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Whatever becomes of it after the abort is of no interest, and must not count as unhandled.
+  work.catch(() => undefined)
   signal.throwIfAborted()
   const aborted = Promise.withResolvers<never>()
   const abort = () => aborted.reject(new DOMException('broken off', 'AbortError'))
@@ -125,7 +127,6 @@ export async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promi
     return await Promise.race([work, aborted.promise])
   } finally {
     signal.removeEventListener('abort', abort)
-    work.catch(() => undefined)
   }
 }
 

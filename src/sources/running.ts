@@ -25,6 +25,24 @@ interface Running {
   readonly done: Promise<void>
 }
 
+/** How long a changed source has to collect anew what its earlier life knew. */
+const RESTART_GRACE_MS = 60_000
+
+/** Notes which origins a source speaks of. */
+function listening(sink: SampleSink, heard: Set<string>): SampleSink {
+  return {
+    write(batch) {
+      heard.add(batch.origin)
+      return sink.write(batch)
+    },
+    fail(source, origin, failure) {
+      heard.add(origin)
+      sink.fail(source, origin, failure)
+    },
+    end: (source, origin) => sink.end(source, origin),
+  }
+}
+
 /** Runs the configured sources. A source that fails for good takes down nothing but its own signals. */
 export function createRunningSources(deps: RunningSourcesDeps): RunningSources {
   const { store, log } = deps
@@ -40,7 +58,13 @@ export function createRunningSources(deps: RunningSourcesDeps): RunningSources {
 
   async function live(source: ConfiguredSource, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return
-    const sourceDeps = deps.depsOf(source.name)
+    const before = [...store.origins(source.name).keys()]
+    const heard = new Set<string>()
+    const sourceDeps = { ...deps.depsOf(source.name), sink: listening(store, heard) }
+    const forgotten = sourceDeps.clock.sleep(RESTART_GRACE_MS, signal).then(() => {
+      if (signal.aborted) return
+      for (const origin of before) if (!heard.has(origin)) store.end(source.name, origin)
+    })
     log.info('source-started', { source: source.name })
     try {
       await source.create(sourceDeps).run(signal)
@@ -51,8 +75,11 @@ export function createRunningSources(deps: RunningSourcesDeps): RunningSources {
       store.fail(source.name, 'source', { code: 'not-configured', message, atMs })
       return
     }
-    for (const origin of store.origins(source.name).keys()) store.end(source.name, origin)
+    await forgotten
     log.info('source-stopped', { source: source.name })
+    // A source that was only changed keeps its series: its next life goes on with them.
+    if (wanted.some((one) => one.name === source.name)) return
+    for (const origin of store.origins(source.name).keys()) store.end(source.name, origin)
   }
 
   function reconcile(): void {

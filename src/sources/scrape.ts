@@ -10,8 +10,12 @@ import { Gate, poll } from './poll.ts'
 import { metricFilter, scrapeConfigSchema, timeoutMsOf } from './scrapeConfig.ts'
 import type { ScrapeConfig } from './scrapeConfig.ts'
 import { targetLabels } from './targetLabels.ts'
+import { followTargetsFile } from './targetsFile.ts'
 
-/** Each target is an origin; so is `discovery`, while it does not work. */
+/**
+ * Each target is an origin; so is `discovery`, while it does not work. Beside what a target exposes, each collect
+ * writes `up` with the target's own labels and the value 1; a collect that fails writes nothing, not 0.
+ */
 export const scrapeSource: SourceType<ScrapeConfig> = {
   type: 'scrape',
   summary: 'Reads Prometheus text and OpenMetrics from pods and other HTTP targets.',
@@ -34,6 +38,8 @@ class Scrape {
   readonly #deps: SourceDeps
   readonly #client: HttpClient
   readonly #gate: Gate
+  /** Targets by how they were found. */
+  readonly #found = new Map<'targets' | 'file' | 'pods', readonly Target[]>()
   readonly #loops = new Map<string, Loop>()
   /** Loops that were told to stop and may not have settled yet. */
   readonly #leaving = new Set<Promise<void>>()
@@ -52,20 +58,23 @@ class Scrape {
 
   async run(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return
-    const fixed = this.#config.targets.map(({ url, labels }) => ({ id: url, url, labels }))
+    this.#found.set(
+      'targets',
+      this.#config.targets.map(({ url, labels }) => ({ id: url, url, labels })),
+    )
     const stopAll = () => {
       for (const { stop } of this.#loops.values()) stop.abort()
     }
     signal.addEventListener('abort', stopAll, { once: true })
-    this.#present(fixed)
+    this.#present()
     const aborted = Promise.withResolvers<void>()
     signal.addEventListener('abort', () => aborted.resolve(), { once: true })
-    await Promise.all([aborted.promise, this.#discover(fixed, signal)])
+    await Promise.all([aborted.promise, this.#discover(signal), this.#followFile(signal)])
     await Promise.all([...[...this.#loops.values()].map(({ done }) => done), ...this.#leaving])
     this.#client.close()
   }
 
-  async #discover(fixed: readonly Target[], signal: AbortSignal): Promise<void> {
+  async #discover(signal: AbortSignal): Promise<void> {
     const { discovery, clock } = this.#deps
     const { pods } = this.#config
     if (pods === undefined) return
@@ -77,7 +86,8 @@ class Scrape {
     const publish = (targets: readonly Target[]) => {
       if (signal.aborted) return
       this.#recovered(DISCOVERY)
-      this.#present([...fixed, ...targets])
+      this.#found.set('pods', targets)
+      this.#present()
     }
     while (!signal.aborted) {
       try {
@@ -89,9 +99,23 @@ class Scrape {
     }
   }
 
-  /** Makes the loops those of `targets`. */
-  #present(targets: readonly Target[]): void {
-    const wanted = new Map(targets.map((target) => [target.id, target]))
+  async #followFile(signal: AbortSignal): Promise<void> {
+    const path = this.#config.targetsFile
+    if (path === undefined) return
+    const publish = (targets: readonly Target[]) => {
+      this.#recovered(DISCOVERY)
+      this.#found.set('file', targets)
+      this.#present()
+    }
+    const failed = (failure: TidelineError) => this.#failed(DISCOVERY, failure)
+    await followTargetsFile({ path, clock: this.#deps.clock, publish, failed }, signal)
+  }
+
+  /** Makes the loops those of all targets that were found. */
+  #present(): void {
+    const wanted = new Map(
+      [...this.#found.values()].flat().map((target) => [target.id, target] as const),
+    )
     for (const [id, loop] of this.#loops) {
       const target = wanted.get(id)
       if (target === undefined || !same(target, loop.target)) this.#leave(id, loop)
@@ -148,7 +172,14 @@ class Scrape {
     const format = formatOf(answer.contentType, body)
     const samples = parser.parse({ body, format, atMs, framed: answer.framed })
     signal.throwIfAborted()
-    sink.write({ source: name, origin: target.id, atMs, samples, complete: true })
+    const up = {
+      metric: 'up',
+      labels: target.labels,
+      kind: 'gauge',
+      value: 1,
+      timestampMs: atMs,
+    } as const
+    sink.write({ source: name, origin: target.id, atMs, samples: [...samples, up], complete: true })
     this.#recovered(target.id)
   }
 

@@ -14,7 +14,7 @@ const labelsSchema: z.ZodType<Labels> = z.record(
   },
 )
 
-const targetSchema = z.strictObject({
+export const targetSchema = z.strictObject({
   url: httpUrlSchema.meta({ description: 'where the metrics are, with the path' }),
   labels: labelsSchema
     .optional()
@@ -63,6 +63,11 @@ export const scrapeConfigSchema = z
     pods: podsSchema
       .exactOptional()
       .meta({ description: 'pods found in the cluster; only ready ones are asked' }),
+    targetsFile: z
+      .string()
+      .min(1)
+      .exactOptional()
+      .meta({ description: 'file that lists further targets as [{url, labels}]; it is followed' }),
     interval: positiveDurationSchema
       .prefault('15s')
       .meta({ description: 'time from one collect of a target to the next' }),
@@ -98,11 +103,12 @@ export const scrapeConfigSchema = z
       .meta({ description: 'a collect that passes one fails and says which' }),
   })
   .superRefine((config, context) => {
-    if (config.targets.length === 0 && config.pods === undefined)
+    const { targets, targetsFile, pods } = config
+    if (targets.length === 0 && targetsFile === undefined && pods === undefined)
       context.addIssue({
         code: 'custom',
         path: ['targets'],
-        message: 'write targets, pods or both',
+        message: 'write targets, targetsFile or pods',
       })
     if (config.timeout !== undefined && config.timeout > config.interval)
       context.addIssue({

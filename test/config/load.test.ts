@@ -70,10 +70,8 @@ expose: {external: {name: vision_detections_per_second}}`),
         selection: {
           source: 'vision-pods',
           metric: 'vision_detection_count_total',
-          matchers: [
-            { label: 'namespace', operator: '=', value: 'vision' },
-            { label: 'class', operator: '=~', value: 'person|car' },
-          ],
+          matchers: [{ label: 'class', operator: '=~', value: 'person|car' }],
+          scope: { label: 'namespace', value: 'vision' },
         },
         window: { function: 'rate', durationMs: 60_000, quantile: 0 },
         combine: { function: 'sum', by: ['class'], minCoverage: 0.9 },
@@ -94,11 +92,7 @@ expose: {external: {name: vision_detections_per_second}}`),
     expect(waiting.length).toBeGreaterThan(0)
     for (const one of signals) {
       expect(one.name).toMatch(/^llm-[a-z0-9-]+$/)
-      expect(one.selection.matchers[0]).toEqual({
-        label: 'namespace',
-        operator: '=',
-        value: 'vision',
-      })
+      expect(one.selection.scope).toEqual({ label: 'namespace', value: 'vision' })
     }
   })
 
@@ -115,12 +109,12 @@ describe('what is refused names the place, the field, the value and the mend', (
     [
       'a misspelt field',
       QUEUE.replace('select', 'selekt'),
-      'tideline.yaml:15: Signal vision/detections: spec: unknown field "selekt": did you mean "select"?',
+      'tideline.yaml:18: Signal vision/detections: spec: unknown field "selekt": did you mean "select"?',
     ],
     [
       'a duration without a unit',
       `${QUEUE}\nfreshFor: 30`,
-      'tideline.yaml:18: Signal vision/detections: spec.freshFor (is 30): 30 is not a duration: write a whole number and a unit (ms, s, m, h, d), such as 500ms, 15s, 1m or 1h30m',
+      'tideline.yaml:22: Signal vision/detections: spec.freshFor (is 30): 30 is not a duration: write a whole number and a unit (ms, s, m, h, d), such as 500ms, 15s, 1m or 1h30m',
     ],
     [
       'a source that is not there',
@@ -137,7 +131,7 @@ describe('what is refused names the place, the field, the value and the mend', (
       `source: vision-pods
 select: {metric: m}
 expose: {custom: {name: m, on: pods}}`,
-      'spec.combine.by (is []): must hold "pod" where values are told of pods',
+      'spec.combine.by: must hold "pod" where values are told of pods',
     ],
     [
       'a matcher that does not parse',
@@ -174,7 +168,7 @@ expose: {external: {name: m}}`,
 
   test('two signals exposing one name', () => {
     expect(problems(ADAPTER + signal(QUEUE, 'a') + signal(QUEUE, 'b'))).toEqual([
-      'tideline.yaml:24: Signal vision/b: spec.expose (is queue_depth): Signal vision/a already serves this name: choose another',
+      'tideline.yaml:29: Signal vision/b: spec.expose (is queue_depth): Signal vision/a already serves this name: choose another',
     ])
   })
 
@@ -185,7 +179,7 @@ expose: {external: {name: m}}`,
   })
 
   test('a source of two kinds, and one of none', () => {
-    const both = ADAPTER.replace('      namespaces: [vision]', '      scrape: {targets: []}')
+    const both = ADAPTER.replace('      namespaces: [vision]', '      scrape: {targets: [{url: http://127.0.0.1/metrics}]}')
     expect(problems(both)[0]).toContain('must have exactly one of')
     expect(problems(ADAPTER.replace(/ {6}redis:[^]*$/, ''))[0]).toContain('it has none')
   })

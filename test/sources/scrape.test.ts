@@ -1,3 +1,6 @@
+import { temporaryFolder } from '../setup/running.ts'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { gzipSync, deflateSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
@@ -66,7 +69,11 @@ function answer(body: string | Buffer, headers: Record<string, string> = {}, sta
   upstream.respond = (_, response) => response.writeHead(status, headers).end(body)
 }
 
-const firstBatch = () => until('a batch', () => sink.batches[0])
+/** The first batch without `up`, which has a test of its own. */
+const firstBatch = async () => {
+  const batch = await until('a batch', () => sink.batches[0])
+  return { ...batch, samples: batch.samples.filter(({ metric }) => metric !== 'up') }
+}
 const firstFailure = () => until('a failure', () => sink.failures[0])
 const valueOf = (samples: readonly Sample[], metric: string) =>
   samples.find((sample) => sample.metric === metric)?.value
@@ -142,6 +149,39 @@ describe('what targets serve', () => {
     expect(after.labels).toBe(before?.labels)
   })
 
+  test('each collect says that the target is up, with its labels; a failed one says nothing', async () => {
+    answer('a 1\n')
+    start({ targets: [{ url: upstream.url, labels: { namespace: 'prod', pod: 'v-0' } }] })
+    const { samples } = await until('a batch', () => sink.batches[0])
+    expect(samples.find(({ metric }) => metric === 'up')).toMatchObject({
+      labels: { namespace: 'prod', pod: 'v-0' },
+      kind: 'gauge',
+      value: 1,
+    })
+    await upstream.misbehave('refuse')
+    await firstFailure()
+    const { length } = sink.batches
+    expect(sink.batches.slice(length)).toEqual([])
+  })
+
+  test('targets listed in a file come and go with it', async () => {
+    answer('a 1\n')
+    const folder = temporaryFolder()
+    const targetsFile = join(folder.path, 'targets.yaml')
+    const list = `- url: ${upstream.url}\n  labels: {pod: from-file}\n`
+    writeFileSync(targetsFile, list)
+    start({ targets: [], targetsFile })
+    const { samples } = await firstBatch()
+    expect(samples[0]?.labels).toEqual({ pod: 'from-file' })
+    writeFileSync(targetsFile, 'nonsense: true')
+    const failure = await firstFailure()
+    expect(failure).toMatchObject({ origin: 'discovery', code: 'bad-response' })
+    expect(sink.ends).not.toContainEqual(expect.objectContaining({ origin: upstream.url }))
+    writeFileSync(targetsFile, '[]')
+    await until('the target ends', () => sink.ends.find(({ origin }) => origin === upstream.url))
+    folder.remove()
+  })
+
   test('only the listed metrics are taken', async () => {
     answer(VISION)
     start({ metrics: ['http_requests_total', 'vision_avg*'] })
@@ -152,13 +192,13 @@ describe('what targets serve', () => {
   })
 
   test.each<[string, Buffer, Record<string, string>]>([
-    ['gzip', gzipSync('up 7\n'), { 'content-encoding': 'gzip' }],
-    ['deflate', deflateSync('up 7\n'), { 'content-encoding': 'deflate' }],
-    ['UTF-8', Buffer.from('# HELP up é\nup 7\n'), {}],
+    ['gzip', gzipSync('level 7\n'), { 'content-encoding': 'gzip' }],
+    ['deflate', deflateSync('level 7\n'), { 'content-encoding': 'deflate' }],
+    ['UTF-8', Buffer.from('# HELP level é\nlevel 7\n'), {}],
   ])('%s', async (_, body, headers) => {
     answer(body, headers)
     start()
-    expect(valueOf((await firstBatch()).samples, 'up')).toBe(7)
+    expect(valueOf((await firstBatch()).samples, 'level')).toBe(7)
   })
 
   test('it is asked for OpenMetrics first, compressed', async () => {
@@ -456,7 +496,7 @@ describe('credentials', () => {
 
   test('basic', async () => {
     upstream.respond = (request, response) =>
-      response.end(`up{got="${request.headers.authorization}"} 1\n`)
+      response.end(`asked{got="${request.headers.authorization}"} 1\n`)
     start(
       { auth: { basic: { username: 'u', password: { secret: { name: 's', key: 'k' } } } } },
       { secrets: secretsFrom({ 's/k': 'pass:word' }) },
@@ -481,7 +521,7 @@ describe('credentials', () => {
 describe('the configuration', () => {
   const url = 'http://10.0.0.1:8000/metrics'
   test.each<[string, Record<string, unknown>, string, RegExp]>([
-    ['nothing to scrape', {}, 'targets', /targets, pods or both/],
+    ['nothing to scrape', {}, 'targets', /targets, targetsFile or pods/],
     [
       'no URL',
       { targets: [{ url: 'vision:8000' }] },
