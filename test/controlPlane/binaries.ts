@@ -82,8 +82,11 @@ function cacheFolder(): string | undefined {
 /** Asked in the module, so that it is the toolchain which go.mod wants. */
 function goVersion(): string | undefined {
   try {
-    const options = { cwd: MODULE, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] } as const
-    return execFileSync('go', ['env', 'GOVERSION', 'GOOS', 'GOARCH'], options)
+    return execFileSync('go', ['env', 'GOVERSION', 'GOOS', 'GOARCH'], {
+      cwd: MODULE,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
   } catch {
     return undefined
   }

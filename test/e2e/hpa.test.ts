@@ -1,0 +1,111 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { apiServicePath, becomes, condition, hpaPath, replicas, stays } from './observe.ts'
+import type { World } from './world.ts'
+import { API_SERVICES, startWorld } from './world.ts'
+
+const SERVICE = 'vision-service'
+const WORKLOADS = [SERVICE, 'vision-worker', 'vision-gateway'] as const
+const QUEUE = 'vision:frames'
+/** Several looks of the HPA controller, which looks every second. */
+const SEVERAL_LOOKS_MS = 6000
+
+let world: World
+let all: () => Promise<unknown>
+
+beforeAll(async () => {
+  world = await startWorld()
+  all = replicas(world.plane, WORKLOADS)
+})
+afterAll(() => world?.stop())
+
+/** 0.48 requests per second are 5 replicas at 0.1 each and 3 at 0.2; 55 frames are 6 at 10 each. */
+async function high(): Promise<void> {
+  world.pods.setLoad(SERVICE, 0.48)
+  await setQueue(55)
+}
+
+async function low(): Promise<void> {
+  world.pods.setLoad(SERVICE, 0.1)
+  await setQueue(15)
+}
+
+async function setQueue(length: number): Promise<void> {
+  await world.redis.admin.del(QUEUE)
+  await world.redis.admin.rpush(QUEUE, ...Array.from({ length }, () => 'frame'))
+}
+
+async function scalingActive(): Promise<unknown> {
+  const { plane } = world
+  const found = WORKLOADS.map((name) => condition(plane, hpaPath(name), 'ScalingActive'))
+  return (await Promise.all(found)).map((one) => `${one?.status} ${one?.reason}`)
+}
+
+const ACTIVE = WORKLOADS.map(() => 'True ValidMetricFound')
+
+test('the API server finds all three API services available', async () => {
+  for (const name of API_SERVICES)
+    await becomes(async () => {
+      const available = await condition(world.plane, apiServicePath(name), 'Available')
+      return available?.status === 'True' || available
+    }, true)
+})
+
+test('HPAs on a Pods, an External and an Object metric scale up with the load', async () => {
+  await low()
+  await becomes(all, [2, 2, 2])
+  await becomes(scalingActive, ACTIVE)
+  await high()
+  await becomes(all, [5, 6, 3])
+})
+
+test('and down again', async () => {
+  await low()
+  await becomes(all, [2, 2, 2])
+})
+
+test('while the sources are down nothing is scaled down, and the HPAs say why', async () => {
+  await high()
+  await settled()
+  world.pods.hang(SERVICE)
+  world.redisDoor.hang()
+  await low()
+  await becomes(scalingActive, [
+    'False FailedGetPodsMetric',
+    'False FailedGetExternalMetric',
+    'False FailedGetObjectMetric',
+  ])
+  await stays(all, [5, 6, 3], SEVERAL_LOOKS_MS)
+  const told = await condition(world.plane, hpaPath('vision-worker'), 'ScalingActive')
+  expect(told?.message).toMatch(/vision_frames_waiting/)
+
+  world.pods.resume(SERVICE)
+  await world.redisDoor.forward()
+  await becomes(all, [2, 2, 2])
+})
+
+test('killing the adapter and starting it again changes no replica count', async () => {
+  await high()
+  await settled()
+  await world.adapter().stop('SIGKILL')
+  await stays(all, [5, 6, 3], SEVERAL_LOOKS_MS)
+  await world.restartAdapter()
+  const watched = stays(all, [5, 6, 3], 3 * SEVERAL_LOOKS_MS)
+  await becomes(scalingActive, ACTIVE)
+  await watched
+})
+
+test('told to stop, the adapter ends cleanly', async () => {
+  expect(await world.adapter().stop('SIGTERM')).toBe(0)
+})
+
+/** Replicas for the high load, after the windows have forgotten how the load was shared before. */
+async function settled(): Promise<void> {
+  for (;;) {
+    await becomes(all, [5, 6, 3])
+    const still = await stays(all, [5, 6, 3], SEVERAL_LOOKS_MS).then(
+      () => true,
+      () => false,
+    )
+    if (still) return
+  }
+}

@@ -1,0 +1,87 @@
+/** The files of manifests/ as objects, and what a control plane without machines needs changed in them. */
+import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
+import { parseAllDocuments, stringify } from 'yaml'
+import type { KubeObject } from '../controlPlane/kubeApi.ts'
+
+export const MANIFESTS = join(import.meta.dirname, '../../manifests')
+
+/** What `kubectl apply -k` would send. */
+export function kustomize(kubectl: string, folder: string): KubeObject[] {
+  const text = execFileSync(kubectl, ['kustomize', join(MANIFESTS, folder)], { encoding: 'utf8' })
+  return parseAllDocuments(text).map((document) => document.toJS() as KubeObject)
+}
+
+type Tree = Record<string, unknown>
+
+/** A changed copy of the objects of a kind; the others as they are. */
+export function changed(
+  objects: readonly KubeObject[],
+  kind: string,
+  change: (object: KubeObject, spec: Tree) => void,
+): KubeObject[] {
+  return objects.map((object) => {
+    if (object.kind !== kind) return object
+    const copy = structuredClone(object)
+    change(copy, copy['spec'] as Tree)
+    return copy
+  })
+}
+
+/** The adapter is a process on this machine: its Service is a name for the loopback address. */
+export function onLoopback(objects: readonly KubeObject[], port: number): KubeObject[] {
+  const services = changed(objects, 'Service', (_object, spec) => {
+    delete spec['selector']
+    delete spec['ports']
+    Object.assign(spec, { type: 'ExternalName', externalName: '127.0.0.1' })
+  })
+  return changed(services, 'APIService', (_object, spec) => {
+    spec['service'] = { ...(spec['service'] as Tree), port }
+  })
+}
+
+/** Pods run at once on a machine that does not exist and listen on `port`; HPAs act at once. */
+export function withoutMachines(objects: readonly KubeObject[], port: number): KubeObject[] {
+  const deployments = changed(objects, 'Deployment', (_object, spec) => {
+    const pod = (spec['template'] as { spec: Tree }).spec
+    Object.assign(pod, { nodeName: 'nowhere', terminationGracePeriodSeconds: 0 })
+    for (const container of pod['containers'] as { ports: Tree[] }[])
+      for (const each of container.ports) each['containerPort'] = port
+  })
+  const policies = [{ type: 'Pods', value: 100, periodSeconds: 1 }]
+  const atOnce = { stabilizationWindowSeconds: 0, policies }
+  return changed(deployments, 'HorizontalPodAutoscaler', (_object, spec) => {
+    spec['behavior'] = { scaleUp: atOnce, scaleDown: atOnce }
+  })
+}
+
+interface SourceDocument {
+  readonly spec: Tree & { readonly sources: readonly Record<'scrape' | 'redis', Tree | undefined>[] } // prettier-ignore
+}
+
+interface SignalDocument {
+  readonly spec: Tree & { readonly window?: Tree }
+}
+
+/** The base's configuration with this Redis, and everything shorter, so that a test takes seconds. */
+export function quickConfiguration(
+  objects: readonly KubeObject[],
+  redisPort: number,
+): Readonly<Record<string, string>> {
+  const data = objects.find((object) => object.kind === 'ConfigMap')?.['data']
+  const files = data as Readonly<Record<'adapter.yaml' | 'signals.yaml', string>>
+  const adapter = parseAllDocuments(files['adapter.yaml'])[0]?.toJS() as SourceDocument
+  adapter.spec['metricsApi'] = { drain: '0s' }
+  for (const { scrape, redis } of adapter.spec.sources) {
+    if (scrape !== undefined) Object.assign(scrape, { interval: '500ms', timeout: '400ms' })
+    if (redis !== undefined)
+      Object.assign(redis, { url: `redis://127.0.0.1:${redisPort}`, interval: '500ms' })
+  }
+  const signals = parseAllDocuments(files['signals.yaml']).map((document) => {
+    const signal = document.toJS() as SignalDocument
+    signal.spec['freshFor'] = '3s'
+    if (signal.spec.window?.['duration'] !== undefined) signal.spec.window['duration'] = '5s'
+    return stringify(signal)
+  })
+  return { 'adapter.yaml': stringify(adapter), 'signals.yaml': signals.join('---\n') }
+}
