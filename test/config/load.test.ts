@@ -179,7 +179,10 @@ expose: {external: {name: m}}`,
   })
 
   test('a source of two kinds, and one of none', () => {
-    const both = ADAPTER.replace('      namespaces: [vision]', '      scrape: {targets: [{url: http://127.0.0.1/metrics}]}')
+    const both = ADAPTER.replace(
+      '      namespaces: [vision]',
+      '      scrape: {targets: [{url: http://127.0.0.1/metrics}]}',
+    )
     expect(problems(both)[0]).toContain('must have exactly one of')
     expect(problems(ADAPTER.replace(/ {6}redis:[^]*$/, ''))[0]).toContain('it has none')
   })

@@ -174,6 +174,37 @@ describe('groups', () => {
     expect((one(at(1)) as { cause: string }).cause).toBe('1 series of m lack a label of [pod]')
   })
 
+  test('a signal is made of its own namespace; what names none is unattributed, never counted', () => {
+    const selection = {
+      source: 's',
+      metric: 'm',
+      matchers: [],
+      scope: { label: 'namespace', value: 'vision' },
+    }
+    const { at, put } = stage(signalOf({ selection }))
+    put(0, 'dcgm', [
+      { value: 1, labels: { gpu: '0', namespace: 'vision' } },
+      { value: 2, labels: { gpu: '1', namespace: 'other' } },
+      { value: 4, labels: { gpu: '2' } },
+    ])
+    expect(one(at(1))).toMatchObject({ value: 1, why: { unattributed: 1 } })
+  })
+
+  test('the cause of an absence tells nothing of other namespaces', () => {
+    const selection = {
+      source: 's',
+      metric: 'm',
+      matchers: [],
+      scope: { label: 'namespace', value: 'vision' },
+    }
+    const { at, fail } = stage(signalOf({ selection }))
+    fail(0, 'other/secret-pod')
+    fail(0, 'vision/v-0')
+    const { cause } = one(at(1)) as { cause: string }
+    expect(cause).toContain('vision/v-0: timeout')
+    expect(cause).not.toContain('secret-pod')
+  })
+
   test('the quantile of a histogram is taken over the buckets of the whole group', () => {
     const signal = signalOf({ window: { function: 'quantile', durationMs: 60_000, quantile: 0.5 } })
     const { at, put } = stage(signal)

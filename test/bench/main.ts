@@ -1,0 +1,15 @@
+/** Everything that is measured, in one run. `npm run bench`. */
+import { benchEvaluate } from './evaluate.ts'
+import { benchMetricsApi } from './metricsApi.ts'
+
+const LIMIT_MS = 300_000
+const late = setTimeout(() => {
+  console.error(`bench: not done within ${LIMIT_MS / 1000} s`)
+  process.exit(1)
+}, LIMIT_MS)
+
+for (const { what, value, unit } of benchEvaluate()) {
+  console.log(`${what.padEnd(60)} ${value.toFixed(2)} ${unit}`)
+}
+await benchMetricsApi()
+clearTimeout(late)
