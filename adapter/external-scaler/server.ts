@@ -5,6 +5,7 @@ import { activity, metrics, metricSpec } from './answer.ts'
 import { serverCredentials } from './credentials.ts'
 import { badMetadata, CallFault } from './fault.ts'
 import type { ExternalScalerDeps } from './ports.ts'
+import { openPort } from './port.ts'
 import { internal, Streams } from './streams.ts'
 import { readTrigger } from './trigger.ts'
 import type {
@@ -60,27 +61,19 @@ export async function createExternalScaler(deps: ExternalScalerDeps): Promise<Ex
       meaning:
         'everybody who reaches the port for KEDA can read every signal; never use this in production',
     })
+  const port = openPort(server, serverCredentials(transport))
   return {
     run: (signal) => streams.run(signal),
-    listen: (address, port) =>
-      new Promise((resolve, reject) => {
-        const host = address.includes(':') ? `[${address}]` : address
-        server.bindAsync(`${host}:${port}`, serverCredentials(transport), (error, bound) => {
-          if (error === null) resolve(bound)
-          else reject(error)
-        })
-      }),
+    listen: port.listen,
     async close(graceMs) {
       const closed = new AbortController()
-      const ended = new Promise<void>((resolve) => {
-        server.tryShutdown(() => {
-          closed.abort()
-          resolve()
-        })
-      })
+      const ended = port.close().then(() => closed.abort())
+      // Sends GOAWAY. Its own word that all is over comes too early, so the port's sockets are waited for.
+      server.tryShutdown(() => undefined)
       streams.close()
       await Promise.race([ended, clock.sleep(graceMs, closed.signal)])
       server.forceShutdown()
+      port.destroy()
       await ended
     },
   }
