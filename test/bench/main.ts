@@ -1,5 +1,6 @@
 /** Everything that is measured, in one run. `npm run bench`. */
 import { benchEvaluate } from './evaluate.ts'
+import { benchExternalScaler } from './externalScaler.ts'
 import { benchMetricsApi } from './metricsApi.ts'
 
 const LIMIT_MS = 300_000
@@ -12,4 +13,5 @@ for (const { what, value, unit } of benchEvaluate()) {
   console.log(`${what.padEnd(60)} ${value.toFixed(2)} ${unit}`)
 }
 await benchMetricsApi()
+await benchExternalScaler()
 clearTimeout(late)
