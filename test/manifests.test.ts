@@ -330,6 +330,66 @@ describe('the examples', () => {
   })
 })
 
+describe('KEDA', () => {
+  const keda = manifests('examples-keda')
+  const overlay = readFileSync(join(MANIFESTS, 'overlays/keda/kustomization.yaml'), 'utf8')
+  const files = Object.entries(one(base, 'ConfigMap').data)
+  const switchedOn = loadConfig(
+    files.map(([path, text]) => ({
+      path,
+      text: text.replace('# externalScaler', 'externalScaler'),
+    })),
+  )
+
+  interface Trigger {
+    readonly type: string
+    readonly metadata: Readonly<Record<string, string>>
+    readonly authenticationRef: { readonly kind: string; readonly name: string }
+  }
+
+  test('its port is off until it is asked for, and is then the one that the overlay opens', () => {
+    if (!config.ok || !switchedOn.ok) throw new Error('the configuration is wrong')
+    expect(config.config.adapter.externalScaler).toBeUndefined()
+    const scaler = switchedOn.config.adapter.externalScaler
+    expect(scaler?.auth).toEqual({
+      mode: 'clientCertificates',
+      caFile: '/var/run/tideline-keda/ca.crt',
+    })
+    expect(overlay.match(/port: \d+|containerPort: \d+/gi)).toEqual([
+      `port: ${scaler?.port}`,
+      `containerPort: ${scaler?.port}`,
+      `port: ${scaler?.port}`,
+    ])
+    expect(overlay).toContain('mountPath: /var/run/tideline-keda')
+  })
+
+  test('each ScaledObject names a signal of its namespace, and has a target', () => {
+    if (!config.ok) throw new Error('the configuration is wrong')
+    const scaled = keda.filter((object) => object.kind === 'ScaledObject')
+    expect(scaled).toHaveLength(2)
+    const [authentication] = keda.filter(({ kind }) => kind === 'ClusterTriggerAuthentication')
+    for (const { spec, metadata } of scaled)
+      for (const trigger of spec['triggers'] as Trigger[]) {
+        const { scalerAddress, signal: name, target } = trigger.metadata
+        expect(scalerAddress).toBe(`${NAME}.monitoring.svc:6444`)
+        const signal = config.config.signals.find(
+          (each) => each.namespace === metadata.namespace && each.name === name,
+        )
+        expect(signal, name).toBeDefined()
+        expect(target ?? signal?.expose.keda?.target, name).toBeDefined()
+        expect(trigger.authenticationRef.name).toBe(authentication?.metadata.name)
+        one(examples, 'Deployment', (spec['scaleTargetRef'] as { name: string }).name)
+      }
+  })
+
+  test('the script makes the Secrets that are named', () => {
+    const script = readFileSync(join(MANIFESTS, 'make-keda-certificate.sh'), 'utf8')
+    expect(script).toContain('create secret generic $SERVICE-keda ')
+    expect(overlay).toContain(`secretName: ${NAME}-keda`)
+    expect(script).toContain('create secret generic tideline-client ')
+  })
+})
+
 describe('the image', () => {
   const lines = readFileSync(join(ROOT, 'Containerfile'), 'utf8').split('\n')
   const read = (instruction: string) =>
