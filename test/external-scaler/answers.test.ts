@@ -6,7 +6,7 @@ import { parseSelector } from '../../adapter/metrics-api/selector.ts'
 import { podsOf } from '../metrics-api/fakes.ts'
 import { signalOf } from '../kit/signals.ts'
 import { absent, fresh, QUEUE, ref, stale, startScaler } from './scaler.ts'
-import type { Metadata_, Running, ScalerClient } from './scaler.ts'
+import type { TriggerMetadata, Running, ScalerClient } from './scaler.ts'
 
 let scaler: Running
 let client: ScalerClient
@@ -26,7 +26,7 @@ describe('before the first evaluation', () => {
 })
 
 describe('the specification', () => {
-  const rows: [string, Signal, Metadata_, string, number, number][] = [
+  const rows: [string, Signal, TriggerMetadata, string, number, number][] = [
     ['from the definition', QUEUE, {}, 'queue-depth', 10, 10],
     ['target of the trigger', QUEUE, { target: '2.5' }, 'queue-depth', 3, 2.5],
     ['a small target is no zero', QUEUE, { target: '0.01' }, 'queue-depth', 1, 0.01],
@@ -44,7 +44,7 @@ describe('the specification', () => {
     ['without defaults', signalOf(), { target: '4' }, 'queue', 4, 4],
     ['keys of KEDA', QUEUE, { enableTLS: 'true', unsafeSsl: 'false' }, 'queue-depth', 10, 10],
   ]
-  test.each(rows)('%s', async (_what, signal, metadata, name, whole, float) => {
+  test.each(rows)('%s', async (...[, signal, metadata, name, whole, float]) => {
     scaler.show(signal, stale('the source is down'))
     expect(await client.spec({ signal: 'queue', ...metadata })).toEqual({
       metricSpecs: [{ metricName: name, targetSize: whole, targetSizeFloat: float }],
@@ -53,7 +53,7 @@ describe('the specification', () => {
 })
 
 describe('bad metadata is told by field, value and mend', () => {
-  const rows: [string, Signal, Metadata_, RegExp][] = [
+  const rows: [string, Signal, TriggerMetadata, RegExp][] = [
     [
       'no signal',
       QUEUE,
@@ -144,7 +144,7 @@ describe('bad metadata is told by field, value and mend', () => {
 describe('each state of a reading', () => {
   const gold = { tier: 'gold', zone: 'a' }
   const tin = { tier: 'tin', zone: 'a' }
-  const rows: [string, Signal, Reading[], Metadata_, number | RegExp][] = [
+  const rows: [string, Signal, Reading[], TriggerMetadata, number | RegExp][] = [
     ['fresh', QUEUE, [fresh(12.5)], {}, 12.5],
     ['zero is a value', QUEUE, [fresh(0)], {}, 0],
     ['minus zero', QUEUE, [fresh(-0)], {}, 0],
@@ -196,7 +196,7 @@ describe('each state of a reading', () => {
     ['not a number', QUEUE, [fresh(NaN)], {}, /^OUT_OF_RANGE: signal vision\/queue is NaN/],
     ['infinite', QUEUE, [fresh(Infinity)], {}, /^OUT_OF_RANGE/],
   ]
-  test.each(rows)('%s', async (_what, signal, readings, groups, expected) => {
+  test.each(rows)('%s', async (...[, signal, readings, groups, expected]) => {
     scaler.show(signal, ...readings)
     const metadata = { signal: 'queue', metricName: 'm', ...groups }
     const value = await client.value(metadata, undefined, 'm')

@@ -1,7 +1,11 @@
 /** A running external scaler over a real board, and a real gRPC client that asks it. */
 import { Client, credentials, Metadata, status } from '@grpc/grpc-js'
-import type { ChannelCredentials, ClientReadableStream, ServiceError } from '@grpc/grpc-js'
-import type { ServiceDefinition } from '@grpc/grpc-js'
+import type {
+  ChannelCredentials,
+  ClientReadableStream,
+  ServiceDefinition,
+  ServiceError,
+} from '@grpc/grpc-js'
 import { createExternalScaler } from '../../adapter/external-scaler/server.ts'
 import type { ExternalScalerDeps, Transport } from '../../adapter/external-scaler/ports.ts'
 import { loadServices } from '../../adapter/external-scaler/wire.ts'
@@ -11,7 +15,7 @@ import { ManualClock } from '../kit/manualClock.ts'
 import { RecordingLogger } from '../kit/recordingLogger.ts'
 import { signalOf } from '../kit/signals.ts'
 
-export const WHY = { series: { fresh: 1, stale: 0, warmingUp: 0 } }
+const WHY = { series: { fresh: 1, stale: 0, warmingUp: 0 } }
 
 export function fresh(value: number, labels: Labels = {}): Reading {
   return { state: 'fresh', labels, value, dataMs: 0, windowMs: 0, why: WHY }
@@ -99,9 +103,9 @@ export async function startScaler(
   })
 }
 
-export type Metadata_ = Readonly<Record<string, string>>
+export type TriggerMetadata = Readonly<Record<string, string>>
 
-export function ref(scalerMetadata: Metadata_ = { signal: 'queue' }, namespace = 'vision') {
+export function ref(scalerMetadata: TriggerMetadata = { signal: 'queue' }, namespace = 'vision') {
   return {
     name: 'worker',
     namespace,
@@ -109,9 +113,7 @@ export function ref(scalerMetadata: Metadata_ = { signal: 'queue' }, namespace =
   }
 }
 
-/** A fault as `CODE: message`, an answer as it came. */
-export type Outcome = unknown
-
+/** Each method gives a fault as `CODE: message`, an answer as it came. */
 export class ScalerClient extends Client {
   readonly #services: { readonly scaler: ServiceDefinition; readonly health: ServiceDefinition }
 
@@ -125,7 +127,7 @@ export class ScalerClient extends Client {
     this.#services = services
   }
 
-  ask(method: string, request: unknown): Promise<Outcome> {
+  ask(method: string, request: unknown): Promise<unknown> {
     const { path, requestSerialize, responseDeserialize } = this.#method(method)
     return new Promise((resolve) => {
       this.makeUnaryRequest(
@@ -141,15 +143,15 @@ export class ScalerClient extends Client {
     })
   }
 
-  spec(metadata?: Metadata_, namespace?: string): Promise<Outcome> {
+  spec(metadata?: TriggerMetadata, namespace?: string): Promise<unknown> {
     return this.ask('GetMetricSpec', ref(metadata, namespace))
   }
 
   async value(
-    metadata?: Metadata_,
+    metadata?: TriggerMetadata,
     namespace?: string,
     metricName = 'queue-depth',
-  ): Promise<Outcome> {
+  ): Promise<unknown> {
     const asked = { scaledObjectRef: ref(metadata, namespace), metricName }
     const answer = await this.ask('GetMetrics', asked)
     return typeof answer === 'string'
@@ -158,7 +160,7 @@ export class ScalerClient extends Client {
           ?.metricValueFloat
   }
 
-  async active(metadata?: Metadata_, namespace?: string): Promise<Outcome> {
+  async active(metadata?: TriggerMetadata, namespace?: string): Promise<unknown> {
     const answer = await this.ask('IsActive', ref(metadata, namespace))
     return typeof answer === 'string' ? answer : (answer as { result: boolean }).result
   }
