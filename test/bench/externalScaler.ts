@@ -48,6 +48,7 @@ export async function benchExternalScaler(): Promise<void> {
     )
     console.log(`${'case'.padEnd(30)}   calls/s  p50 ms  p99 ms  CPU µs/call`)
     for (const method of METHODS) await compare(method, trials, services)
+    for (const trial of trials) await printPaced(trial, services)
   } finally {
     for (const { child, client } of trials) {
       client.close()
@@ -78,6 +79,28 @@ async function compare(method: Method, trials: readonly Trial[], services: Servi
   }
   const [bare = NaN, own = NaN] = cpu
   console.log(`${`${method}, Tideline / bare`.padEnd(30)} ${(own / bare).toFixed(2)} × CPU`)
+}
+
+/** 500 ScaledObjects polled every 5 s and read by their HPAs every 15 s, three calls each time. */
+const CALLS_PER_SECOND = SCALED_OBJECTS * 3 * (1 / 5 + 1 / 15)
+const STEP_MS = 10
+const PACED_MS = 3000
+
+async function printPaced(trial: Trial, services: Services): Promise<void> {
+  const calls: Promise<number>[] = []
+  const begin = performance.now()
+  for (let atMs = 0; atMs < PACED_MS; atMs = performance.now() - begin) {
+    const due = (atMs / 1000) * CALLS_PER_SECOND
+    while (calls.length < due)
+      calls.push(callOnce(trial.client, METHODS[calls.length % 3] ?? 'IsActive', services, calls.length)) // prettier-ignore
+    await new Promise((resolve) => setTimeout(resolve, STEP_MS))
+  }
+  const latencies = Float64Array.from(await Promise.all(calls)).sort()
+  const at = (share: number) => (latencies[Math.floor(latencies.length * share)] ?? NaN).toFixed(2)
+  const name = trial.subject === 'bare' ? 'bare grpc-js' : 'Tideline'
+  console.log(
+    `${CALLS_PER_SECOND.toFixed(0)} calls/s, ${name}: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`,
+  )
 }
 
 function certificates() {
@@ -130,28 +153,32 @@ async function cpuOf(child: ChildProcess): Promise<number> {
 async function loadFor(
   { client }: Trial,
   method: Method,
-  { scaler }: Services,
+  services: Services,
   milliseconds: number,
 ): Promise<Float64Array> {
-  const definition = scaler[method]
-  if (definition === undefined) throw new Error(`no method ${method}`)
-  const { path, requestSerialize, responseDeserialize } = definition
   const latencies: number[] = []
   const end = performance.now() + milliseconds
-  const call = (request: unknown) =>
-    new Promise<void>((resolve, reject) => {
-      const sent = performance.now()
-      client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, (error) => {
-        latencies.push(performance.now() - sent)
-        if (error === null) resolve()
-        else reject(error)
-      })
-    })
   const worker = async (first: number) => {
-    for (let i = first; performance.now() < end; i += 1) await call(requestOf(method, i))
+    for (let i = first; performance.now() < end; i += 1)
+      latencies.push(await callOnce(client, method, services, i))
   }
   await Promise.all(Array.from({ length: IN_FLIGHT }, (_, index) => worker(index * 31)))
   return Float64Array.from(latencies).sort()
+}
+
+/** The call's time in ms. */
+function callOnce(client: Client, method: Method, services: Services, index: number) {
+  const definition = services.scaler[method]
+  if (definition === undefined) throw new Error(`no method ${method}`)
+  const { path, requestSerialize, responseDeserialize } = definition
+  const request = requestOf(method, index)
+  const sent = performance.now()
+  return new Promise<number>((resolve, reject) => {
+    client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, (error) => {
+      if (error === null) resolve(performance.now() - sent)
+      else reject(error)
+    })
+  })
 }
 
 function requestOf(method: Method, index: number): unknown {
