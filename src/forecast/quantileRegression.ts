@@ -1,0 +1,44 @@
+/** Regularises the first steps of the adaptive rate. */
+const FIRST_SQUARE = 1e-2
+const FORGET = 0.99995
+const RATE = 0.01
+
+/** Pinball loss of a residual `y − forecast` at quantile `tau`: least in expectation at the true quantile. */
+export function pinball(residual: number, tau: number): number {
+  return residual > 0 ? tau * residual : (tau - 1) * residual
+}
+
+/**
+ * Linear quantile regression, learned online: w ← w − η g/√(Σ g²) with g the subgradient of the pinball loss
+ * (Koenker and Bassett 1978; AdaGrad, Duchi et al. 2011, with a slow forgetting of Σ g²).
+ */
+export class QuantileRegression {
+  readonly weights: Float64Array
+  readonly #squares: Float64Array
+  readonly #tau: number
+
+  constructor(size: number, tau: number) {
+    this.#tau = tau
+    this.weights = new Float64Array(size)
+    this.#squares = new Float64Array(size).fill(FIRST_SQUARE)
+  }
+
+  predict(inputs: Float64Array): number {
+    const { weights } = this
+    let sum = 0
+    for (let i = 0; i < weights.length; i++) sum += (weights[i] ?? 0) * (inputs[i] ?? 0)
+    return sum
+  }
+
+  learn(inputs: Float64Array, outcome: number): void {
+    const { weights } = this
+    const squares = this.#squares
+    const gradient = outcome > this.predict(inputs) ? -this.#tau : 1 - this.#tau
+    for (let i = 0; i < weights.length; i++) {
+      const g = gradient * (inputs[i] ?? 0)
+      const square = (squares[i] ?? 0) * FORGET + g * g
+      squares[i] = square
+      weights[i] = (weights[i] ?? 0) - (RATE * g) / Math.sqrt(square + 1e-8)
+    }
+  }
+}
