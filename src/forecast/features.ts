@@ -3,6 +3,8 @@ import type { Season } from './season.ts'
 
 /** How far back the same time is looked up: an hour, 1, 2, 3 and 7 days, in slots. */
 const LAGS = [240, 5760, 11_520, 17_280, 40_320] as const
+/** 1, 2, 5, 10 and 30 minutes, in slots. */
+const MAXIMA = [4, 8, 20, 40, 120] as const
 const PLAIN = 10
 const RATIOS = PLAIN + 3 * LAGS.length
 const SHAPE = 2 * RATIOS
@@ -37,6 +39,7 @@ export interface Moment {
 export class Features {
   readonly #long: Line = { level: 0, slope: 0, mean: 0, explained: 0, residual: 0 }
   readonly #short: Line = { level: 0, slope: 0, mean: 0, explained: 0, residual: 0 }
+  readonly #maxima = new Float64Array(MAXIMA.length)
   readonly #raw = new Float64Array(RATIOS)
 
   /** Returns the base: ln(mean of the last minute + floor). */
@@ -77,11 +80,8 @@ export class Features {
     const ahead = ({ level, slope }: Line) =>
       log(Math.min(Math.max(level + slope * horizon, 0.3 * minute), 3 * minute + floor))
     raw[0] = log(recent.smooth)
-    raw[1] = log(recent.max(4))
-    raw[2] = log(recent.max(8))
-    raw[3] = log(recent.max(20))
-    raw[4] = log(recent.max(40))
-    raw[5] = log(recent.max(120))
+    recent.maxima(MAXIMA, this.#maxima)
+    for (let i = 0; i < MAXIMA.length; i++) raw[1 + i] = log(this.#maxima[i] ?? 0)
     raw[6] = log(recent.fiveMinutes)
     raw[7] = log(recent.halfHour)
     raw[8] = ahead(this.#long)

@@ -41,6 +41,8 @@ interface PredictiveState extends StabilizerState {
   /** When the value in force was reached, and that value. */
   heldFromMs: number
   held: number
+  /** What was told of the value in force, until the next slot. */
+  told: { readonly cause: HoldCause; readonly count: number; readonly reason: string } | undefined
 }
 
 /**
@@ -63,6 +65,7 @@ export function createPredictiveStabilizer(options: PredictiveOptions): Stabiliz
       fallback: new SlidingMax(FALLBACK_WINDOW_MS),
       heldFromMs: 0,
       held: 0,
+      told: undefined,
     }),
     step(state, observed, nowMs) {
       return step(state as PredictiveState, observed, { nowMs, options })
@@ -120,37 +123,33 @@ function explain(
   decision: Decision,
 ): NonNullable<Stabilized['hold']> {
   const { predictor } = state
-  const { nowMs, options } = decision
-  const fromMs = state.heldFromMs
-  if (cause === 'forecast-off') {
-    const untilMs = state.fallback.expiresMs(nowMs)
-    const reason =
-      'highest value of the last 300 s (forecast off: it did worse than the same time yesterday)'
-    return { fromMs, untilMs, reason }
-  }
-  if (cause === 'window') {
-    const untilMs = state.floor.expiresMs(nowMs)
-    return { fromMs, untilMs, reason: `least window of ${options.minWindowMs / 1000} s` }
-  }
-  const slots = Math.max(1, predictor.slotsToRelease())
-  const untilMs = Math.min(nowMs + slots * SLOT_MS, state.ceiling.expiresMs(nowMs))
-  const bounded =
-    cause === 'bounded' ? `, bounded at ${options.maxHeadroom + 1} × the highest value` : ''
-  return {
-    fromMs,
-    untilMs: Math.max(untilMs, nowMs + 1),
-    reason: reasonOf(state, decision) + bounded,
-  }
+  const { count } = predictor
+  // Words are made once for each slot: ticks are more frequent, and cost next to nothing between.
+  if (state.told?.cause !== cause || state.told.count !== count)
+    state.told = { cause, count, reason: reasonOf(predictor, cause, decision) }
+  const { reason } = state.told
+  return { fromMs: state.heldFromMs, untilMs: endOf(state, cause, decision.nowMs), reason }
 }
 
-function reasonOf({ predictor }: PredictiveState, { value, options }: Decision): string {
-  const ahead = `the next ${(options.startDelayMs + 30_000) / 1000} s`
-  const upper = predictor.upper
-  const share = Math.round((predictor.weights.at(-1) ?? 0) * 100)
-  const expected = `at most ${short(upper)} is expected in ${ahead} (95 %)`
-  if (share > 50) return `${expected}; mostly the usual 300 s window, nothing did better so far`
+function endOf(state: PredictiveState, cause: HoldCause, nowMs: number): number {
+  if (cause === 'forecast-off') return state.fallback.expiresMs(nowMs)
+  if (cause === 'window') return state.floor.expiresMs(nowMs)
+  const slots = Math.max(1, state.predictor.slotsToRelease())
+  return Math.max(nowMs + 1, Math.min(nowMs + slots * SLOT_MS, state.ceiling.expiresMs(nowMs)))
+}
+
+function reasonOf(predictor: Predictor, cause: HoldCause, { value, options }: Decision): string {
+  if (cause === 'forecast-off')
+    return 'highest value of the last 300 s (forecast off: worse than the same time yesterday)'
+  if (cause === 'window') return `least window of ${options.minWindowMs / 1000} s`
+  const aheadS = (options.startDelayMs + 30_000) / 1000
+  const { upper } = predictor
+  const expected = `at most ${short(upper)} is expected in the next ${aheadS} s (95 %)`
+  if (cause === 'bounded') return `${expected}; cut at maxHeadroom ${options.maxHeadroom}`
+  const usual = predictor.weights.at(-1) ?? 0
+  if (usual > 0.5) return `${expected}; held for the usual 300 s, as nothing did better lately`
   if (value <= upper * 1.1) return expected
-  return `${expected}; held higher, as earlier releases would have come too soon`
+  return `${expected}; held above it, as earlier releases would have come too soon`
 }
 
 function short(value: number): string {

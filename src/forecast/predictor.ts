@@ -1,5 +1,6 @@
-import { CalibratedExperts } from './calibratedExperts.ts'
+import { CalibratedExperts, type Made } from './calibratedExperts.ts'
 import { CANDIDATES, CONSTANT, FEATURES, Features, MAX_2_MINUTES } from './features.ts'
+import { PULSE_BINS, Pulses } from './pulses.ts'
 import { pinball, QuantileRegression } from './quantileRegression.ts'
 import { Recent } from './recent.ts'
 import { Release } from './release.ts'
@@ -13,14 +14,18 @@ const MIDDLE = 0.8
 
 /** Plans: which forecasts are averaged (in logs), how long it takes to go down, and the prior cost. */
 const PLANS = [
-  { heads: [1, 0, 0, 0], slots: 4, band: 0.1, prior: 0 },
-  { heads: [0, 0, 1, 0], slots: 4, band: 0.1, prior: 0.03 },
-  { heads: [1, 0, 1, 0], slots: 4, band: 0.2, prior: 0.03 },
-  { heads: [1, 1, 1, 1], slots: 8, band: 0.1, prior: 0.03 },
-  { heads: [0, 0, 0, 1], slots: 4, band: 0.1, prior: 0.03 },
-  { heads: [0, 1, 0, 1], slots: 40, band: 0.1, prior: 0.03 },
+  { heads: [1, 0, 0, 0, 0], slots: 4, band: 0.1, prior: 0 },
+  { heads: [0, 0, 0, 0, 1], slots: 4, band: 0.1, prior: 0.03 },
+  { heads: [0, 0, 1, 0, 0], slots: 4, band: 0.1, prior: 0.03 },
+  { heads: [1, 0, 1, 0, 0], slots: 4, band: 0.2, prior: 0.03 },
+  { heads: [1, 1, 1, 1, 0], slots: 8, band: 0.1, prior: 0.03 },
+  { heads: [0, 0, 0, 1, 0], slots: 4, band: 0.1, prior: 0.03 },
+  { heads: [0, 1, 0, 1, 0], slots: 40, band: 0.1, prior: 0.03 },
 ] as const
+/** Regression at both quantiles, calibrated experts at both, regression that knows of pulses. */
+const HEADS = 5
 const HPA_PRIOR = 0.1
+const NO_BIN = Infinity
 const HPA = PLANS.length
 /** The HPA's default window of 300 s, in slots. */
 const HPA_SLOTS = 20
@@ -31,6 +36,8 @@ const REPLICAS_AT_PEAK = 20
 const FLOOR_SHARE = 0.05
 const LONGEST_MEMORY_SLOTS = 41_551
 const LOSS_KEEP = 0.5 ** (1 / 1440)
+/** Mean pinball loss, in log units, that is always good enough. */
+const GATE_SLACK = 0.02
 /** Slots of comparison before the gate may close. */
 const GATE_LEAST = 240
 
@@ -60,9 +67,11 @@ export class Predictor {
   readonly #season = new Season()
   readonly #features = new Features()
   readonly #regressions = [HIGH, MIDDLE].map((tau) => new QuantileRegression(FEATURES, tau))
+  readonly #pulseRegression = new QuantileRegression(FEATURES, HIGH, PULSE_BINS)
+  readonly #pulses = new Pulses()
   readonly #experts = [HIGH, MIDDLE].map((tau) => new CalibratedExperts(CANDIDATES, tau))
   readonly #rows: readonly Row[]
-  readonly #heads = new Float64Array(4)
+  readonly #heads = new Float64Array(HEADS)
   readonly #trials: readonly Trial[]
   readonly #weights = new Weights([...PLANS.map((plan) => plan.prior), HPA_PRIOR])
   readonly #minutes = new Float64Array(HPA_SLOTS)
@@ -80,7 +89,7 @@ export class Predictor {
     this.#rows = Array.from({ length: this.#horizon + 1 }, createRow)
     this.#releases = PLANS.map(({ slots, band }) => new Release(slots, band, startSlots))
     this.#trials = Array.from({ length: PLANS.length + 1 }, () => new Trial(startSlots))
-    for (const regression of this.#regressions) {
+    for (const regression of [...this.#regressions, this.#pulseRegression]) {
       regression.weights[MAX_2_MINUTES] = 1
       regression.weights[CONSTANT] = 0.1
     }
@@ -130,15 +139,18 @@ export class Predictor {
     const row = this.#rows[(at + 1) % this.#rows.length]
     if (row === undefined) return
     const outcome = Math.log(this.#recent.max(this.#horizon) + floor) - row.base
-    for (const regression of this.#regressions) regression.learn(row.inputs, outcome)
-    for (let i = 0; i < this.#experts.length; i++)
-      this.#experts[i]?.learn(row.candidates, row.shifts[i] ?? row.candidates, outcome)
+    for (const regression of this.#regressions) regression.learn(row.inputs, NO_BIN, outcome)
+    this.#pulseRegression.learn(row.inputs, row.bin, outcome)
+    for (const [i, made] of row.made.entries())
+      this.#experts[i]?.learn(row.candidates, made, outcome)
     this.#loss = this.#loss * LOSS_KEEP + pinball(outcome - row.forecast, HIGH)
     this.#naiveLoss = this.#naiveLoss * LOSS_KEEP + pinball(outcome - row.naive, HIGH)
     this.#compared += 1
     if (this.#compared < GATE_LEAST) return
     // Closed when worse, opened again only when clearly better: no flicker between the two.
-    this.trusted = this.#loss < this.#naiveLoss * (this.trusted ? 1 : 0.95)
+    // Where the season is all but exact, being a little worse than it is no reason.
+    const slack = GATE_SLACK / (1 - LOSS_KEEP)
+    this.trusted = this.#loss < this.#naiveLoss * (this.trusted ? 1 : 0.95) + slack
   }
 
   #forecast(at: number, slot: number, floor: number): void {
@@ -151,15 +163,20 @@ export class Predictor {
     for (let i = 0; i < 2; i++) {
       const regression = this.#regressions[i]
       const experts = this.#experts[i]
-      if (regression === undefined || experts === undefined) continue
-      row.shifts[i]?.set(experts.shifts)
-      heads[i] = Math.min(Math.max(regression.predict(row.inputs), -1), 3)
-      heads[2 + i] = Math.min(Math.max(experts.blend(row.candidates, 3), -1), 3)
+      const made = row.made[i]
+      if (regression === undefined || experts === undefined || made === undefined) continue
+      made.shifts.set(experts.shifts)
+      made.blend = experts.blend(row.candidates, 3)
+      heads[i] = Math.min(Math.max(regression.predict(row.inputs, NO_BIN), -1), 3)
+      heads[2 + i] = Math.min(Math.max(made.blend, -1), 3)
     }
+    row.bin = this.#pulses.push(slot, recent.smooth, floor)
+    const pulse = this.#pulseRegression.predict(row.inputs, row.bin)
+    heads[4] = Math.min(Math.max(pulse, -1), 3)
     row.forecast = ((heads[0] ?? 0) + (heads[2] ?? 0)) / 2
     const yesterday = row.candidates[11] ?? NaN
     row.naive = yesterday === yesterday ? yesterday : 0
-    for (let i = 0; i < 4; i++)
+    for (let i = 0; i < HEADS; i++)
       heads[i] = Math.log(Math.max(Math.exp((heads[i] ?? 0) + row.base) - floor, 1e-9))
     this.upper = Math.exp(((heads[0] ?? 0) + (heads[2] ?? 0)) / 2)
   }
@@ -202,7 +219,7 @@ function pushed(
 ): number {
   let sum = 0
   let count = 0
-  for (let i = 0; i < 4; i++) {
+  for (let i = 0; i < HEADS; i++) {
     const share = shares?.[i] ?? 0
     sum += share * (heads[i] ?? 0)
     count += share
@@ -213,20 +230,26 @@ function pushed(
 
 interface Row {
   base: number
+  bin: number
   forecast: number
   naive: number
   readonly inputs: Float64Array
   readonly candidates: Float64Array
-  readonly shifts: readonly Float64Array[]
+  readonly made: readonly Made[]
+}
+
+function createMade(): Made {
+  return { shifts: new Float64Array(CANDIDATES), blend: 0 }
 }
 
 function createRow(): Row {
   return {
     base: 0,
+    bin: 0,
     forecast: 0,
     naive: 0,
     inputs: new Float64Array(FEATURES),
     candidates: new Float64Array(CANDIDATES).fill(NaN),
-    shifts: [new Float64Array(CANDIDATES), new Float64Array(CANDIDATES)],
+    made: [createMade(), createMade()],
   }
 }

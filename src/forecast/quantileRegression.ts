@@ -2,6 +2,7 @@
 const FIRST_SQUARE = 1e-2
 const FORGET = 0.99995
 const RATE = 0.01
+const BIN_RATE = 0.02
 
 /** Pinball loss of a residual `y − forecast` at quantile `tau`: least in expectation at the true quantile. */
 export function pinball(residual: number, tau: number): number {
@@ -17,25 +18,37 @@ export class QuantileRegression {
   readonly #squares: Float64Array
   readonly #tau: number
 
-  constructor(size: number, tau: number) {
+  /** A term of its own for each of `bins` cases that exclude each other. */
+  readonly #terms: Float64Array
+  readonly #termSquares: Float64Array
+
+  constructor(size: number, tau: number, bins = 0) {
+    this.#terms = new Float64Array(bins)
+    this.#termSquares = new Float64Array(bins).fill(FIRST_SQUARE)
     this.#tau = tau
     this.weights = new Float64Array(size)
     this.#squares = new Float64Array(size).fill(FIRST_SQUARE)
   }
 
-  predict(inputs: Float64Array): number {
+  predict(inputs: Float64Array, bin: number): number {
     const { weights } = this
-    let sum = 0
+    let sum = this.#terms[bin] ?? 0
     for (let i = 0; i < weights.length; i++) sum += (weights[i] ?? 0) * (inputs[i] ?? 0)
     return sum
   }
 
-  learn(inputs: Float64Array, outcome: number): void {
+  learn(inputs: Float64Array, bin: number, outcome: number): void {
     const { weights } = this
     const squares = this.#squares
-    const gradient = outcome > this.predict(inputs) ? -this.#tau : 1 - this.#tau
+    const gradient = outcome > this.predict(inputs, bin) ? -this.#tau : 1 - this.#tau
+    if (bin < this.#terms.length) {
+      const square = (this.#termSquares[bin] ?? 0) * FORGET + gradient * gradient
+      this.#termSquares[bin] = square
+      this.#terms[bin] = (this.#terms[bin] ?? 0) - (BIN_RATE * gradient) / Math.sqrt(square + 1e-8)
+    }
     for (let i = 0; i < weights.length; i++) {
       const g = gradient * (inputs[i] ?? 0)
+      if (g === 0) continue
       const square = (squares[i] ?? 0) * FORGET + g * g
       squares[i] = square
       weights[i] = (weights[i] ?? 0) - (RATE * g) / Math.sqrt(square + 1e-8)

@@ -67,6 +67,20 @@ export class Recent {
     return max
   }
 
+  /** The same for several lengths, in increasing order, in one pass. */
+  maxima(lengths: readonly number[], into: Float64Array): void {
+    let max = -Infinity
+    let back = 1
+    for (let i = 0; i < lengths.length; i++) {
+      const length = Math.min(lengths[i] ?? 0, this.count)
+      for (; back <= length; back++) {
+        const value = this.#smooth[(this.count - back) & MASK] ?? 0
+        if (value > max) max = value
+      }
+      into[i] = max
+    }
+  }
+
   #meanOf(slots: number): number {
     const length = Math.min(slots, this.count)
     let sum = 0

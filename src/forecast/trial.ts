@@ -1,8 +1,8 @@
 /**
  * What a plan would have cost: tiny replays of the autoscaler, one for each target utilisation, that run along
  * with the load. A fleet orders capacity as an HPA does (10 % tolerance, at most doubling or four pods a step,
- * no window of its own), what it orders serves after the start-up time, and work queues up to a minute. The
- * capacity is continuous: the size of one replica is not known and hardly matters to the comparison.
+ * no window of its own), what it orders serves after the start-up time, and work queues up to a minute. A
+ * replica is taken to be of the size `unit`; that of the real ones need not be known.
  */
 export const UTILISATIONS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15] as const
 const COUNT = UTILISATIONS.length
@@ -96,7 +96,7 @@ export class Trial {
     const ordered = this.#ordered[s] ?? 0
     const ratio = wanted / ordered
     if (ratio >= 0.9 && ratio <= 1.1) return
-    const next = Math.max(unit, wanted)
+    const next = Math.max(unit, Math.ceil(wanted / unit) * unit)
     if (next > ordered) {
       if (this.#isDown[s] === 1 && at - (this.#wentDown[s] ?? 0) < FLAP_SLOTS)
         this.flaps[s] = (this.flaps[s] ?? 0) + 1
