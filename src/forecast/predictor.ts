@@ -18,14 +18,14 @@ const PLANS = [
   { heads: [0, 0, 0, 0, 1], slots: 4, band: 0.1, prior: 0.03 },
   { heads: [0, 0, 1, 0, 0], slots: 4, band: 0.1, prior: 0.03 },
   { heads: [1, 0, 1, 0, 0], slots: 4, band: 0.2, prior: 0.03 },
-  { heads: [1, 1, 1, 1, 0], slots: 8, band: 0.1, prior: 0.03 },
+  { heads: [1, 1, 1, 1, 1], slots: 8, band: 0.1, prior: 0.03 },
   { heads: [0, 0, 0, 1, 0], slots: 4, band: 0.1, prior: 0.03 },
   { heads: [0, 1, 0, 1, 0], slots: 40, band: 0.1, prior: 0.03 },
 ] as const
 /** Regression at both quantiles, calibrated experts at both, regression that knows of pulses. */
 const HEADS = 5
 const HPA_PRIOR = 0.1
-const NO_BIN = Infinity
+const NO_BIN = PULSE_BINS
 const HPA = PLANS.length
 /** The HPA's default window of 300 s, in slots. */
 const HPA_SLOTS = 20
@@ -139,10 +139,12 @@ export class Predictor {
     const row = this.#rows[(at + 1) % this.#rows.length]
     if (row === undefined) return
     const outcome = Math.log(this.#recent.max(this.#horizon) + floor) - row.base
-    for (const regression of this.#regressions) regression.learn(row.inputs, NO_BIN, outcome)
+    for (let i = 0; i < row.made.length; i++) {
+      const made = row.made[i]
+      if (made !== undefined) this.#experts[i]?.learn(row.candidates, made, outcome)
+      this.#regressions[i]?.learn(row.inputs, NO_BIN, outcome)
+    }
     this.#pulseRegression.learn(row.inputs, row.bin, outcome)
-    for (const [i, made] of row.made.entries())
-      this.#experts[i]?.learn(row.candidates, made, outcome)
     this.#loss = this.#loss * LOSS_KEEP + pinball(outcome - row.forecast, HIGH)
     this.#naiveLoss = this.#naiveLoss * LOSS_KEEP + pinball(outcome - row.naive, HIGH)
     this.#compared += 1

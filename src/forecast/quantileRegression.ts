@@ -32,7 +32,7 @@ export class QuantileRegression {
 
   predict(inputs: Float64Array, bin: number): number {
     const { weights } = this
-    let sum = this.#terms[bin] ?? 0
+    let sum = bin < this.#terms.length ? (this.#terms[bin] ?? 0) : 0
     for (let i = 0; i < weights.length; i++) sum += (weights[i] ?? 0) * (inputs[i] ?? 0)
     return sum
   }

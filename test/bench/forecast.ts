@@ -17,13 +17,17 @@ export function benchForecast(): BenchRow[] {
 function oneSeries(stabilizer: ReturnType<typeof createPredictiveStabilizer>): BenchRow[] {
   const WEEK = 40_320
   let state = stabilizer.initial()
+  const go = (from: number) => {
+    for (let i = from; i < from + WEEK; i++)
+      state = stabilizer.step(state, load(i, 0), BEGIN_MS + i * SLOT_MS).state
+  }
+  go(0)
   const begin = systemClock.monotonicMs()
-  for (let i = 0; i < WEEK; i++)
-    state = stabilizer.step(state, load(i, 0), BEGIN_MS + i * SLOT_MS).state
+  go(WEEK)
   const tookMs = systemClock.monotonicMs() - begin
   return [
     {
-      what: 'forecast: step of a slot of 15 s, over a week',
+      what: 'forecast: step of a slot of 15 s, in the second week',
       value: (tookMs / WEEK) * 1e3,
       unit: 'µs',
     },

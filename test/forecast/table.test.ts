@@ -18,7 +18,7 @@ describe('the published table', () => {
     ['pulse', 0, 0.5, true, 120],
     ['pulse in a steady decline', -0.06, 0.05, true, 480],
   ]
-  test.each(rows)('%s', (_name, slope, fluctuation, pulseRisk, seconds) => {
+  test.each(rows)('%s', (...[, slope, fluctuation, pulseRisk, seconds]) => {
     expect(tableWindow({ slope, fluctuation, pulseRisk }).seconds).toBe(seconds)
   })
 })
