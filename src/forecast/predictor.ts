@@ -14,12 +14,12 @@ const MIDDLE = 0.8
 
 /** Plans: which forecasts are averaged (in logs), how long it takes to go down, and the prior cost. */
 const PLANS = [
-  { heads: [1, 0, 0, 0, 0], slots: 4, band: 0.1, prior: 0 },
-  { heads: [0, 0, 0, 0, 1], slots: 4, band: 0.1, prior: 0.03 },
-  { heads: [0, 0, 1, 0, 0], slots: 4, band: 0.1, prior: 0.03 },
-  { heads: [1, 0, 1, 0, 0], slots: 4, band: 0.2, prior: 0.03 },
+  { heads: [1, 0, 0, 0, 0], slots: 5, band: 0.1, prior: 0 },
+  { heads: [0, 0, 0, 0, 1], slots: 5, band: 0.1, prior: 0.03 },
+  { heads: [0, 0, 1, 0, 0], slots: 5, band: 0.1, prior: 0.03 },
+  { heads: [1, 0, 1, 0, 0], slots: 5, band: 0.2, prior: 0.03 },
   { heads: [1, 1, 1, 1, 1], slots: 8, band: 0.1, prior: 0.03 },
-  { heads: [0, 0, 0, 1, 0], slots: 4, band: 0.1, prior: 0.03 },
+  { heads: [0, 0, 0, 1, 0], slots: 5, band: 0.1, prior: 0.03 },
   { heads: [0, 1, 0, 1, 0], slots: 40, band: 0.1, prior: 0.03 },
 ] as const
 /** Regression at both quantiles, calibrated experts at both, regression that knows of pulses. */

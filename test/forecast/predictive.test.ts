@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Stabilized, Stabilizer } from '../../src/ports.ts'
@@ -179,6 +181,31 @@ describe('loads with known answers', () => {
     const load = wave(3 * DAY, 60, 7)
     expect(cost(load, predictive(), 5) / cost(load, fixed, 5)).toBeLessThan(1.06)
   })
+})
+
+test('memory for each series is bounded and does not grow', () => {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc') as () => void
+  const bytes = () => {
+    collectGarbage()
+    const { heapUsed, external } = process.memoryUsage()
+    return heapUsed + external
+  }
+  const COUNT = 50
+  const stabilizer = predictive()
+  const before = bytes()
+  let states = Array.from({ length: COUNT }, () => stabilizer.initial())
+  const advance = (from: number, slots: number) => {
+    for (let i = from; i < from + slots; i++)
+      states = states.map(
+        (state, one) => stabilizer.step(state, 10 + (i % (7 + one)), BEGIN_MS + i * 15_000).state,
+      )
+  }
+  advance(0, 500)
+  const after = bytes()
+  advance(500, 1500)
+  expect((after - before) / COUNT).toBeLessThan(250_000)
+  expect((bytes() - after) / COUNT).toBeLessThan(20_000)
 })
 
 test('a hold says why in words', () => {
