@@ -7,6 +7,7 @@ export default defineConfig({
     exclude: ['test/e2e/**', 'node_modules/**'],
     testTimeout: 30_000,
     hookTimeout: 120_000,
+    setupFiles: ['test/setup/properties.ts'],
     globalSetup: ['test/setup/machine.ts'],
   },
 })

@@ -7,5 +7,6 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 180_000,
     hookTimeout: 1_800_000,
+    globalSetup: ['test/setup/machine.ts'],
   },
 })

@@ -3,7 +3,6 @@
  * The composition root: the only file that knows both the engine and the edges. It makes each part, hands
  * each what it asks for, and runs them until the process is told to stop.
  */
-import type { ServerOptions } from 'node:https'
 import type { Config } from '../src/config/load.ts'
 import type { Component, Logger } from '../src/ports.ts'
 import type { KubeClient } from './cluster/kubeClient.ts'
@@ -32,6 +31,7 @@ import { secretReader } from './cluster/secrets.ts'
 import { parseCommandLine, USAGE } from './commandLine.ts'
 import { createHttpsServer } from './httpsServer.ts'
 import { createLogger } from './log.ts'
+import { openKedaEdge } from './kedaEdge.ts'
 import { createMetricsApi } from './metrics-api/app.ts'
 import { parseSelector } from './metrics-api/selector.ts'
 import { writeReplay } from './replay.ts'
@@ -134,6 +134,7 @@ async function compose(
     ...engine.account,
     certificateNotAfterMs: () => certificate.notAfterMs(),
   })
+  const isReady = () => !stopping.aborted && engine.board.tick > 0 && access.ready()
   const app = createMetricsApi({
     reader: engine.board,
     ...access,
@@ -142,26 +143,40 @@ async function compose(
     log,
     version: VERSION,
     metricsText: selfMetrics.text,
-    isReady: () => !stopping.aborted && engine.board.tick > 0 && access.ready(),
+    isReady,
     observe: selfMetrics.observeRequest,
   })
   const https = createHttpsServer(app, { clock, log, tls: certificate.tls })
   certificate.attach(https.server)
+  const keda = await openKedaEdge(options, config.adapter.externalScaler, {
+    reader: engine.board,
+    clock,
+    log,
+    isReady,
+    observe: selfMetrics.observeCall,
+    selfSigned: certificate.tls,
+  })
 
   const life = new AbortController()
-  const parts = [...engine.components, ...access.components, ...certificate.components]
+  const parts = [
+    ...engine.components,
+    ...access.components,
+    ...certificate.components,
+    ...keda.components,
+  ]
   if (watched !== undefined) parts.push(watched)
   const running = parts.map((part) => part.run(life.signal))
   const failed = Promise.all(running)
   try {
     const address = options.address ?? metricsApi.address
+    await keda.listen()
     const port = await https.listen(address, options.port ?? metricsApi.port)
     log.info('listening', { address, port, version: VERSION, auth: metricsApi.auth.mode })
     await Promise.race([aborted(stopping), failed])
     // Readiness is off now: who balances over several adapters stops sending before connections end.
     if (stopping.reason !== 'SIGINT') await clock.sleep(metricsApi.drain, life.signal)
   } finally {
-    await https.close(IN_FLIGHT_GRACE_MS)
+    await Promise.all([https.close(IN_FLIGHT_GRACE_MS), keda.close(IN_FLIGHT_GRACE_MS)])
     life.abort()
     client?.close()
     await Promise.allSettled(running)
@@ -262,7 +277,13 @@ async function createEngine(
 }
 
 /** What is fixed when the process starts; a change of it is taken at the next start, and said so. */
-const FIXED_AT_START = ['metricsApi', 'limits', 'evaluation', 'podNamespaces'] as const
+const FIXED_AT_START = [
+  'metricsApi',
+  'externalScaler',
+  'limits',
+  'evaluation',
+  'podNamespaces',
+] as const
 
 function warnOfRestart(before: Config, after: Config, log: Logger): void {
   const fields = FIXED_AT_START.filter(
@@ -319,7 +340,7 @@ function delegatedAccess(log: Logger, client: KubeClient | undefined): Access {
 type Server = ReturnType<typeof createHttpsServer>['server']
 
 interface Certificate {
-  readonly tls: ServerOptions
+  readonly tls: { readonly cert: string; readonly key: string }
   readonly components: readonly Component[]
   notAfterMs(): number
   attach(server: Server): void

@@ -22,6 +22,8 @@ export interface SelfMetricsSources {
 export interface SelfMetrics {
   text(): Promise<string>
   observeRequest(route: string, status: number, seconds: number): void
+  /** A call or stream of the external scaler that is over, by the name of its gRPC status. */
+  observeCall(method: string, code: string): void
 }
 
 export function createSelfMetrics(from: SelfMetricsSources): SelfMetrics {
@@ -37,8 +39,15 @@ export function createSelfMetrics(from: SelfMetricsSources): SelfMetrics {
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1, 5],
     registers: [registry],
   })
+  const calls = new Counter({
+    name: 'tideline_external_scaler_calls_total',
+    help: 'Calls and streams of the external scaler that are over, by gRPC status.',
+    labelNames: ['method', 'code'],
+    registers: [registry],
+  })
   return {
     text: () => registry.metrics(),
+    observeCall: (method, code) => calls.inc({ method, code }),
     observeRequest(route, status, seconds) {
       requests.observe({ route, code: status }, seconds)
     },

@@ -149,6 +149,8 @@ export interface DescribedKind {
 export interface Exposure {
   readonly external?: { readonly name: string }
   readonly custom?: { readonly name: string; readonly on: DescribedKind }
+  /** What a KEDA trigger takes where its metadata does not say otherwise. Active above `activation`. */
+  readonly keda?: { readonly name: string; readonly target: number; readonly activation: number }
 }
 
 /** How a value is held, and led, for the autoscaler. */

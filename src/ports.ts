@@ -161,6 +161,8 @@ export interface SignalReader {
   /** Changes when the set of signals changes. */
   readonly generation: number
   all(): Iterable<SignalReadings>
+  /** A signal by its own name, whatever it is exposed as. */
+  signal(namespace: string, name: string): SignalReadings | undefined
   external(namespace: string, name: string): SignalReadings | undefined
   /** `resource` is the plural with its group, e.g. `pods` or `deployments.apps`. */
   custom(namespace: string, resource: string, name: string): SignalReadings | undefined

@@ -252,7 +252,7 @@ function serveDocument(exchange: Exchange, name: Parameters<Documents>[0], query
       return done(exchange, 304)
     }
   }
-  send(exchange, contentType, typeof body === 'string' ? indented(body, query) : body)
+  send(exchange, contentType, contentType === JSON_TYPE ? indented(body, query) : body)
 }
 
 /** `If-None-Match`: a list of tags, weak ones compare equal (RFC 9110, 13.1.2). */
@@ -274,9 +274,10 @@ function health(exchange: Exchange, good: boolean): void {
   done(exchange, status)
 }
 
-function send(exchange: Exchange, contentType: string, body: string | Buffer): void {
-  if (typeof body === 'string') sendText(exchange.response, 200, contentType, body)
-  else sendBytes(exchange.response, contentType, body)
+/** Protobuf comes as text with a byte in each character; everything else is text. */
+function send(exchange: Exchange, contentType: string, body: string): void {
+  if (contentType === PROTOBUF_TYPE) sendBytes(exchange.response, contentType, body)
+  else sendText(exchange.response, 200, contentType, body)
   done(exchange, 200)
 }
 

@@ -16,7 +16,8 @@ import type { DocumentName } from './paths.ts'
 
 export interface DocumentAnswer {
   readonly contentType: string
-  readonly body: string | Buffer
+  /** Protobuf: a byte in each character. */
+  readonly body: string
   readonly etag?: string
 }
 

@@ -2,6 +2,7 @@
  * Kubernetes quantities (apimachinery `resource.Quantity`, format DecimalSI), as far as metrics need them:
  * milli is the finest unit, because every reader takes `Quantity.MilliValue()`.
  */
+import { toMilli } from '../milli.ts'
 
 /** Bounds of what a reader's `MilliValue()` (an int64) can hold; values beyond are capped like Kubernetes does. */
 const MILLI_MAX = 2n ** 63n - 1n
@@ -25,20 +26,6 @@ export function formatQuantity(value: number): string {
   const exact = BigInt(Math.trunc(magnitude)) * 1000n
   return sign + canonicalBig(exact > MILLI_MAX ? MILLI_MAX : exact)
 }
-
-/**
- * The shortest decimal of the value decides about halves: 1.0005 is stored as 1.000499999999999944… and
- * multiplied is 1000.4999999999999, but reads "1.0005". Fifteen digits restore it; where the product has
- * more, a double has no such halves left.
- */
-function toMilli(magnitude: number): number {
-  const scaled = magnitude * 1000
-  if (Number.isInteger(scaled)) return scaled
-  const decimal = scaled < FIFTEEN_DIGITS ? Number(scaled.toPrecision(15)) : scaled
-  return Math.max(1, Math.round(decimal))
-}
-
-const FIFTEEN_DIGITS = 1e14
 
 function canonical(milli: number): string {
   let rest = milli

@@ -89,6 +89,7 @@ export class ServingCertificate implements Component {
   readonly #paths: TlsPaths
   readonly #deps: TlsDeps
   readonly #servers: { server: SecureServer; options: SecureContextOptions }[] = []
+  readonly #followers: ((material: TlsMaterial) => void)[] = []
   #material: TlsMaterial
   #lastFault = ''
   #warnAgainMs = Number.NEGATIVE_INFINITY
@@ -114,6 +115,11 @@ export class ServingCertificate implements Component {
     this.#servers.push({ server, options })
   }
 
+  /** Calls `take` with each new pair (and CA) from now on, for a server that is no `SecureServer`. */
+  follow(take: (material: TlsMaterial) => void): void {
+    this.#followers.push(take)
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     await poll(this.#deps.clock, signal, () => this.#visit())
   }
@@ -135,6 +141,7 @@ export class ServingCertificate implements Component {
   #use(next: TlsMaterial): void {
     for (const { server, options } of this.#servers)
       server.setSecureContext({ ...options, cert: next.cert, key: next.key })
+    for (const take of this.#followers) take(next)
     this.#material = next
     this.#warnAgainMs = Number.NEGATIVE_INFINITY
     this.#deps.log.info('tls-reloaded', {

@@ -63,6 +63,35 @@ const authSchema = z
   ])
   .prefault({ mode: 'delegated' })
 
+const externalScalerSchema = z
+  .strictObject({
+    address: z.string().default('::').meta({ description: 'address to listen on' }),
+    port: z.int().min(0).max(65_535).default(6444),
+    auth: z
+      .union([
+        clientCertificates
+          .extend({
+            mode: z.literal('clientCertificates'),
+            namespaces: z
+              .record(z.string().min(1), z.array(z.string().min(1)))
+              .optional()
+              .meta({
+                description:
+                  "common name of a client certificate to the namespaces whose signals it may ask for; left out: those of every certificate's ScaledObjects",
+              }),
+          })
+          .meta({ description: 'TLS both ways' }),
+        z
+          .strictObject({ mode: z.literal('insecureOpen') })
+          .meta({ description: 'TLS, and everybody may read; for a trial only' }),
+        z
+          .strictObject({ mode: z.literal('insecurePlaintext') })
+          .meta({ description: 'no TLS, and everybody may read; for a trial only' }),
+      ])
+      .prefault({ mode: 'clientCertificates' }),
+  })
+  .meta({ description: 'gRPC port for KEDA; left out: none' })
+
 export const adapterSpecSchema = z.strictObject({
   sources: z.array(sourceSchema).default([]),
   metricsApi: z
@@ -75,6 +104,7 @@ export const adapterSpecSchema = z.strictObject({
         .meta({ description: 'time between readiness off and the last connection taken' }),
     })
     .prefault({}),
+  externalScaler: externalScalerSchema.optional(),
   podNamespaces: z
     .array(z.string().min(1))
     .optional()

@@ -36,10 +36,11 @@ export function compileSignal(
   const mistakes = holdMistakes(spec)
   if (spec.select === undefined)
     mistakes.push({ path: ['select'], mend: 'say which metric, or name a preset' })
-  if (spec.expose?.external === undefined && spec.expose?.custom === undefined)
+  const { external, custom, keda } = spec.expose ?? {}
+  if (external === undefined && custom === undefined && keda === undefined)
     mistakes.push({
       path: ['expose'],
-      mend: 'give an external or a custom name, or nobody can ask',
+      mend: 'give an external or a custom name or a KEDA target, or nobody can ask',
     })
   if (spec.window.function === 'quantile' && spec.window.quantile === undefined)
     mistakes.push({ path: ['window', 'quantile'], mend: 'say which quantile, such as 0.9' })
@@ -137,13 +138,17 @@ export const PODS: DescribedKind = {
   nameLabel: 'pod',
 }
 
-function exposure({ namespace }: SignalIdentity, spec: SignalSpec, mistakes: Mistake[]): Exposure {
-  const { external, custom } = spec.expose ?? {}
+function exposure(identity: SignalIdentity, spec: SignalSpec, mistakes: Mistake[]): Exposure {
+  const { namespace, name } = identity
+  const { external, custom, keda } = spec.expose ?? {}
   return {
     ...(external === undefined ? {} : { external }),
     ...(custom === undefined
       ? {}
       : { custom: { name: custom.name, on: describedKind(namespace, spec, custom.on, mistakes) } }),
+    ...(keda === undefined
+      ? {}
+      : { keda: { ...keda, name: keda.name ?? name.replaceAll('.', '-') } }),
   }
 }
 

@@ -273,11 +273,12 @@ function compileAll(
 /** The names a signal occupies: itself and what it is asked by; each may be taken once. */
 function servedNames({ id, namespace, expose }: Signal): [string, string][] {
   const names: [string, string][] = [[`signal ${id}`, id]]
-  const { external, custom } = expose
+  const { external, custom, keda } = expose
   if (external !== undefined) names.push([`external ${namespace}/${external.name}`, external.name])
   if (custom !== undefined) {
     const scope = custom.on.namespaced ? namespace : ''
     names.push([`custom ${scope}/${custom.on.resource}/${custom.name}`, custom.name])
   }
+  if (keda !== undefined) names.push([`keda ${namespace}/${keda.name}`, keda.name])
   return names
 }

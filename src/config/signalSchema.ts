@@ -63,6 +63,26 @@ const described = z.union([
   }),
 ])
 
+const kedaSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .max(200)
+      .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, 'must be lower case letters, digits and "-"')
+      .optional()
+      .meta({ description: "the metric's name in the HPA; left out: made of the signal's name" }),
+    target: z
+      .number()
+      .min(0.001)
+      .meta({ description: 'what one replica is to bear; a trigger may say otherwise' }),
+    activation: z
+      .number()
+      .min(0)
+      .default(0)
+      .meta({ description: 'the value above which there is at least one replica' }),
+  })
+  .meta({ description: 'defaults of KEDA triggers that name the signal' })
+
 export const signalSpecSchema = z.strictObject({
   source: z.string().min(1).meta({ description: 'name of a source of the MetricsAdapter' }),
   preset: z.enum(PRESET_NAMES).optional().meta({
@@ -140,6 +160,7 @@ export const signalSpecSchema = z.strictObject({
     .strictObject({
       external: z.strictObject({ name: metricName }).optional(),
       custom: z.strictObject({ name: metricName, on: described }).optional(),
+      keda: kedaSchema.optional(),
     })
     .optional()
     .meta({ description: 'the names under which autoscalers ask' }),

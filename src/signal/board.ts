@@ -10,6 +10,7 @@ export function createBoard(): Board {
   let tick = 0
   let generation = 0
   let all: readonly SignalReadings[] = []
+  let byId = new Map<string, SignalReadings>()
   let external = new Map<string, SignalReadings>()
   let custom = new Map<string, SignalReadings>()
   return {
@@ -20,13 +21,16 @@ export function createBoard(): Board {
       return generation
     },
     all: () => all,
+    signal: (namespace, name) => byId.get(`${namespace}/${name}`),
     external: (namespace, name) => external.get(`${namespace}/${name}`),
     custom: (namespace, resource, name) => custom.get(`${namespace}/${resource}/${name}`),
     publish(readings, signalsChanged) {
+      const nextById = new Map<string, SignalReadings>()
       const nextExternal = new Map<string, SignalReadings>()
       const nextCustom = new Map<string, SignalReadings>()
       for (const one of readings) {
-        const { namespace, expose } = one.signal
+        const { id, namespace, expose } = one.signal
+        nextById.set(id, one)
         if (expose.external !== undefined)
           nextExternal.set(`${namespace}/${expose.external.name}`, one)
         if (expose.custom !== undefined) {
@@ -35,6 +39,7 @@ export function createBoard(): Board {
         }
       }
       all = readings
+      byId = nextById
       external = nextExternal
       custom = nextCustom
       tick += 1

@@ -9,7 +9,7 @@ import type { HoldState } from './hold.ts'
 import type { LastKnown } from './missing.ts'
 import { combine } from '../series/combine.ts'
 import { histogramQuantile } from '../series/histogram.ts'
-import { evaluateWindow } from '../series/window.ts'
+import { evaluateCollected } from './collected.ts'
 import { groupSeries } from './groups.ts'
 import { holdReadings } from './hold.ts'
 import { applyMissingPolicy } from './missing.ts'
@@ -92,7 +92,7 @@ function observe(signal: Signal, group: Group, nowMs: number, unattributed: numb
       stale += 1
       continue
     }
-    const result = evaluateWindow(one, window, nowMs)
+    const result = evaluateCollected(one, window)
     if (result.state !== 'value') {
       warmingUp += 1
       continue
@@ -129,8 +129,11 @@ function settle(
 ): Reading {
   const { group, observed, nowMs } = seen
   const { labels, key } = group
-  const { fresh, stale } = observed.counts
-  const covered = fresh > 0 && fresh >= signal.combine.minCoverage * (fresh + stale)
+  const { fresh, stale, warmingUp } = observed.counts
+  // Pods that join are no gap in what is known; but where nothing was known yet, as after a start of ours, a
+  // sum over the few that are quickest would be too low.
+  const young = state.last.has(key) ? 0 : warmingUp
+  const covered = fresh > 0 && fresh >= signal.combine.minCoverage * (fresh + stale + young)
   const why = whyOf(observed)
   if (covered && observed.value !== undefined) {
     state.last.set(key, { value: observed.value, dataMs: observed.dataMs })

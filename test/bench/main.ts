@@ -1,5 +1,6 @@
 /** Everything that is measured, in one run. `npm run bench`. */
 import { benchEvaluate } from './evaluate.ts'
+import { benchExternalScaler } from './externalScaler.ts'
 import { benchForecast } from './forecast.ts'
 import { benchMetricsApi } from './metricsApi.ts'
 
@@ -13,4 +14,5 @@ for (const { what, value, unit } of [...benchEvaluate(), ...benchForecast()]) {
   console.log(`${what.padEnd(60)} ${value.toFixed(2)} ${unit}`)
 }
 await benchMetricsApi()
+await benchExternalScaler()
 clearTimeout(late)

@@ -244,9 +244,9 @@ describe('PodWatch as directory', () => {
     const usual = server.answer
     server.answer = (_, answer) => json(answer, 403, { message: 'forbidden' })
     await tell('ERROR', { code: 500, message: 'internal' })
-    await until('doubt', () => pods.notSynced()?.includes('forbidden'))
+    await until('doubt', () => pods.notSynced()?.includes('forbidden'), 12_000)
     expect(pods.get('default', 'a')).toBeDefined()
     server.answer = usual
-    await until('synced again', () => pods.notSynced() === undefined)
+    await until('synced again', () => pods.notSynced() === undefined, 12_000)
   })
 })

@@ -51,6 +51,24 @@ function problems(text: string): string[] {
 }
 
 describe('what is taken', () => {
+  test('defaults for KEDA, named after the signal', () => {
+    const spec = 'source: queues\nselect: {metric: m}\nexpose: {keda: {target: 5}}'
+    const config = good(ADAPTER + signal(spec, 'frames.waiting'))
+    expect(config.signals[0]?.expose).toEqual({
+      keda: { name: 'frames-waiting', target: 5, activation: 0 },
+    })
+    expect(config.adapter.externalScaler).toBeUndefined()
+  })
+
+  test('an external scaler, with TLS both ways where nothing else is said', () => {
+    const config = good(ADAPTER.replace('spec:', 'spec:\n  externalScaler: {}'))
+    expect(config.adapter.externalScaler).toEqual({
+      address: '::',
+      port: 6444,
+      auth: { mode: 'clientCertificates' },
+    })
+  })
+
   test('an external metric of detections per second by class', () => {
     const config = good(
       ADAPTER +
@@ -166,7 +184,7 @@ describe('what is refused names the place, the field, the value and the mend', (
     [
       'nobody can ask',
       'source: queues\nselect: {metric: redis_list_length}',
-      'spec.expose: give an external or a custom name, or nobody can ask',
+      'spec.expose: give an external or a custom name or a KEDA target, or nobody can ask',
     ],
     [
       'values told of pods without a pod label',
@@ -212,6 +230,32 @@ expose: {external: {name: m}}`,
     expect(problems(ADAPTER + signal(QUEUE, 'a') + signal(QUEUE, 'b'))).toEqual([
       'tideline.yaml:29: Signal vision/b: spec.expose (is queue_depth): Signal vision/a already serves this name: choose another',
     ])
+  })
+
+  test('two signals with one name at KEDA', () => {
+    const keda = (name: string) =>
+      `source: queues\nselect: {metric: m}\nexpose: {keda: {name: ${name}, target: 5}}`
+    expect(problems(ADAPTER + signal(keda('q'), 'a') + signal(keda('q'), 'b'))[0]).toContain(
+      'spec.expose (is q): Signal vision/a already serves this name',
+    )
+    expect(problems(ADAPTER + signal(keda('Queue_Depth'), 'a'))[0]).toContain(
+      'spec.expose.keda.name (is "Queue_Depth"): must be lower case letters, digits and "-"',
+    )
+  })
+
+  test('a KEDA target that divides by nothing', () => {
+    for (const target of ['0', '-1', '0.0001'])
+      expect(
+        problems(
+          ADAPTER +
+            signal(`source: queues\nselect: {metric: m}\nexpose: {keda: {target: ${target}}}`),
+        )[0],
+      ).toContain('spec.expose.keda.target')
+  })
+
+  test('an external scaler without a mode that is known', () => {
+    const text = ADAPTER.replace('spec:', 'spec:\n  externalScaler: {auth: {mode: open}}')
+    expect(problems(text)[0]).toContain('spec.externalScaler.auth')
   })
 
   test('a source that is not open to the namespace', () => {

@@ -17,10 +17,14 @@ export function startProgram(path: string, parameters: readonly string[], log: s
   const output = openSync(log, 'w')
   const child = spawn(path, parameters, { stdio: ['ignore', output, output] })
   closeSync(output)
+  // An interrupted test run leaves nothing behind.
+  const killed = () => void child.kill('SIGKILL')
+  process.once('exit', killed)
   let ended = false
   const end = new Promise<void>((resolve) => {
     const settle = () => {
       ended = true
+      process.off('exit', killed)
       resolve()
     }
     child.once('error', settle)

@@ -89,9 +89,7 @@ test('killing the adapter and starting it again changes no replica count', async
   await world.adapter().stop('SIGKILL')
   await stays(all, [5, 6, 3], SEVERAL_LOOKS_MS)
   await world.restartAdapter()
-  const watched = stays(all, [5, 6, 3], 3 * SEVERAL_LOOKS_MS)
-  await becomes(scalingActive, ACTIVE)
-  await watched
+  await Promise.all([stays(all, [5, 6, 3], 3 * SEVERAL_LOOKS_MS), becomes(scalingActive, ACTIVE)])
 })
 
 test('told to stop, the adapter ends cleanly', async () => {

@@ -60,7 +60,7 @@ export async function startWorld(): Promise<World> {
     const config = writeFiles(join(folder, 'config'), quickConfiguration(base, redisDoor.port))
     const tls = join(folder, 'tls')
     const makeCertificate = async () => {
-      runCertificateScript(binaries.kubectl, kubeconfig)
+      runCertificateScript(binaries.kubectl, kubeconfig, folder)
       const secret = '/api/v1/namespaces/monitoring/secrets/custom-metrics-adapter-tls'
       const { data } = await plane.api<{ data: Record<string, string> }>('GET', secret)
       const entries = Object.entries(data).map(
@@ -87,6 +87,7 @@ export async function startWorld(): Promise<World> {
       kubectl: (...parameters) =>
         execFileSync(binaries.kubectl, ['--kubeconfig', kubeconfig, ...parameters], {
           encoding: 'utf8',
+          env: { PATH: process.env['PATH'] ?? '', HOME: folder },
           stdio: ['ignore', 'pipe', 'pipe'],
         }),
       stop,
@@ -104,9 +105,11 @@ function writeFiles(folder: string, files: Readonly<Record<string, string>>): st
   return folder
 }
 
-function runCertificateScript(kubectl: string, kubeconfig: string): void {
+/** kubectl keeps what it discovered below HOME. */
+function runCertificateScript(kubectl: string, kubeconfig: string, home: string): void {
+  const PATH = process.env['PATH'] ?? ''
   execFileSync(join(MANIFESTS, 'make-certificate.sh'), {
-    env: { PATH: process.env['PATH'] ?? '', KUBECTL: kubectl, KUBECONFIG: kubeconfig },
+    env: { PATH, HOME: home, KUBECTL: kubectl, KUBECONFIG: kubeconfig },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }

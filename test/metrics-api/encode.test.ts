@@ -101,7 +101,7 @@ describe('protobuf equals the recorded bytes', () => {
       '6b3873000a150a027631120f4150495265736f757263654c697374125e0a1f65787465726e616c2e6d6574726963732e6b38732e696f2f76316265746131123b0a0f65787465726e616c6d65747269637310011a1745787465726e616c4d657472696356616c75654c69737422050a03676574320042004a0052001a002200',
     ],
   ])('%s', (_, bytes, hex) => {
-    expect(bytes.toString('hex')).toBe(hex)
+    expect(Buffer.from(bytes, 'latin1').toString('hex')).toBe(hex)
   })
 })
 
@@ -135,7 +135,9 @@ test('each version names the window its own way, in whole seconds', () => {
   expect(item(customJson(windowed('v1beta2', 0)))).not.toHaveProperty('windowSeconds')
   const span = { ...EXTERNAL, items: EXTERNAL.items.map((one) => ({ ...one, windowMs: 60_000 })) }
   expect(item(externalJson(span))).toHaveProperty('window', 60)
-  expect(externalProtobuf(span).toString('hex')).toContain('1000203c2a040a023432')
+  expect(Buffer.from(externalProtobuf(span), 'latin1').toString('hex')).toContain(
+    '1000203c2a040a023432',
+  )
 })
 
 test('names and labels that need escaping stay one JSON string', () => {
@@ -182,7 +184,12 @@ test('a message longer than one length byte keeps its frame', () => {
     items: [{ labels: { a: long }, value: 1, dataMs: DATA_MS, windowMs: 0 }],
   })
   expect(bytes.length).toBeGreaterThan(40_000)
-  expect(bytes.subarray(-4).toString('hex')).toBe('1a002200')
+  expect(Buffer.from(bytes.slice(-4), 'latin1').toString('hex')).toBe('1a002200')
+})
+
+test('text that is not ASCII is written as UTF-8', () => {
+  const bytes = Buffer.from(statusProtobuf(notFound('größer als 2 €')), 'latin1')
+  expect(bytes.includes(Buffer.from('größer als 2 €', 'utf8'))).toBe(true)
 })
 
 test('a Status has the recorded members', () => {

@@ -86,6 +86,8 @@ export function readerOf(all: readonly SignalReadings[]): SignalReader & { gener
     tick: 1,
     generation: 1,
     all: () => all,
+    signal: (namespace, name) =>
+      all.find(({ signal }) => signal.namespace === namespace && signal.name === name),
     external: (namespace, name) =>
       all.find(
         ({ signal }) => signal.namespace === namespace && signal.expose.external?.name === name,

@@ -115,6 +115,41 @@ describe('absent, stale, failed and zero are four different things', () => {
     expect(told(one(at(15)))).toBeGreaterThan(0)
   })
 
+  test('a rate does not fall while its source is silent: it stays, then it is stale', () => {
+    const rate = { function: 'rate', durationMs: 20_000, quantile: 0 } as const
+    const { at, put } = stage(signalOf({ window: rate, freshForMs: 30_000 }))
+    for (const seconds of [0, 5, 10, 15, 20])
+      put(seconds, 'pod', [{ value: seconds * 10, kind: 'cumulative' }])
+    const seen = [20, 25, 30, 40, 50, 51].map((seconds) => told(one(at(seconds))))
+    expect(seen).toEqual([10, 10, 10, 10, 10, 'stale'])
+  })
+
+  test('after a restart a rate is that of the time collected, not a fraction of it', () => {
+    const rate = { function: 'rate', durationMs: 60_000, quantile: 0 } as const
+    const { at, put } = stage(signalOf({ window: rate }))
+    const seen = [0, 5, 10, 15].map((seconds) => {
+      put(seconds, 'pod', [{ value: 5000 + seconds * 10, kind: 'cumulative' }])
+      return told(one(at(seconds)))
+    })
+    expect(seen[0]).toBe('absent')
+    for (const value of seen.slice(1)) expect(value).toBeCloseTo(10, 2)
+  })
+
+  test('after a restart a sum waits for the fleet; later a pod that joins makes no gap', () => {
+    const rate = { function: 'rate', durationMs: 60_000, quantile: 0 } as const
+    const { at, put } = stage(signalOf({ window: rate }))
+    const put10 = (seconds: number, pods: readonly string[]) => {
+      for (const pod of pods) put(seconds, pod, [{ value: seconds * 10, kind: 'cumulative' }])
+    }
+    put10(0, ['a', 'b', 'c'])
+    put10(5, ['a'])
+    expect(told(one(at(5)))).toBe('absent')
+    put10(6, ['b', 'c'])
+    expect(told(one(at(6)))).toBeCloseTo(30, 1)
+    put10(11, ['d'])
+    expect(told(one(at(11)))).toBeCloseTo(30, 1)
+  })
+
   test('a pod that ends takes its series with it at once', () => {
     const { at, put, store } = stage(signalOf())
     put(0, 'a', [{ value: 4 }])

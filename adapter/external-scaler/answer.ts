@@ -1,0 +1,134 @@
+/**
+ * From readings to KEDA's answers. GetMetrics and IsActive both stand on `valueOf`, so they agree, and it stands
+ * on the readings the metrics API serves. In one table:
+ *
+ *     selected readings          GetMetrics, IsActive             KEDA then
+ *     -------------------------  -------------------------------  ----------------------------------------
+ *     all fresh                  their sum                        scales
+ *     some or all not fresh      UNAVAILABLE with the causes      keeps the replicas, or uses its fallback
+ *     none                       UNAVAILABLE with what there is   the same
+ *     evaluator stands           UNAVAILABLE                      the same
+ *     negative or not finite     OUT_OF_RANGE with the value      the same: it would read it as 0
+ *
+ * A signal's own policy for stale and absent data was applied before; such readings come here as fresh.
+ */
+import { status } from '@grpc/grpc-js'
+import type { Labels, Reading } from '../../src/model.ts'
+import { toMilli } from '../milli.ts'
+import { badMetadata, CallFault, unavailable } from './fault.ts'
+import type { Trigger } from './trigger.ts'
+import type { GetMetricSpecResponse, GetMetricsResponse, IsActiveResponse } from './wire.ts'
+
+/** Evaluation older than this means that the evaluator stands: what it said last is not the truth now. */
+const EVALUATION_AGE_MAX_MS = 30_000
+
+export function metricSpec({ metricName, target }: Trigger): GetMetricSpecResponse {
+  return {
+    metricSpecs: [{ metricName, targetSize: wholeOf(target), targetSizeFloat: target }],
+  }
+}
+
+export function metrics(trigger: Trigger, wanted: string, nowMs: number): GetMetricsResponse {
+  const { metricName } = trigger
+  if (wanted !== metricName)
+    throw badMetadata('metricName', wanted, `this trigger's metric is ${metricName}`)
+  const value = valueOf(trigger, nowMs)
+  return {
+    metricValues: [{ metricName, metricValue: wholeOf(value), metricValueFloat: value }],
+  }
+}
+
+/** By the held value: what the metric says while a hold is on keeps the last replica as well. */
+export function activity(trigger: Trigger, nowMs: number): IsActiveResponse {
+  return { result: valueOf(trigger, nowMs) > trigger.activation }
+}
+
+/** KEDA takes the integer where it knows no other, or the float is not above zero: never 0 for a little. */
+function wholeOf(value: number): number {
+  return Math.min(Math.ceil(value), Number.MAX_SAFE_INTEGER)
+}
+
+/** Not negative, in whole thousandths. */
+function valueOf({ found, groups }: Trigger, nowMs: number): number {
+  const { signal, evaluatedMs, readings } = found
+  const ageMs = nowMs - evaluatedMs
+  if (ageMs > EVALUATION_AGE_MAX_MS)
+    throw unavailable(
+      `signal ${signal.id} was last evaluated ${seconds(ageMs)} ago: the evaluator does not run`,
+    )
+  const all = isEmpty(groups)
+  let sum = 0
+  let selected = 0
+  let missing: Missing[] | undefined
+  for (const reading of readings) {
+    if (!all && !isNoGroup(reading) && !matches(reading.labels, groups)) continue
+    selected += 1
+    if (reading.state === 'fresh') sum += reading.value
+    else (missing ??= []).push(reading)
+  }
+  if (missing !== undefined)
+    throw unavailable(`signal ${signal.id} has no fresh value: ${causes(missing)}`)
+  if (selected === 0)
+    throw unavailable(
+      `signal ${signal.id} has no group ${labelText(groups)}; its groups are ${groupsShown(readings)}`,
+    )
+  if (!Number.isFinite(sum) || sum < 0)
+    throw new CallFault(
+      status.OUT_OF_RANGE,
+      `signal ${signal.id} is ${String(sum)}: KEDA knows values of 0 and more only and would read 0`,
+    )
+  return sum === 0 ? 0 : toMilli(sum) / 1000
+}
+
+type Missing = Exclude<Reading, { state: 'fresh' }>
+
+/** The one absent reading that stands for "no group yet" has no labels and answers for every group. */
+function isNoGroup(reading: Reading): boolean {
+  return reading.state === 'absent' && isEmpty(reading.labels)
+}
+
+function isEmpty(labels: Labels): boolean {
+  for (const _ in labels) return false
+  return true
+}
+
+function matches(labels: Labels, wanted: Labels): boolean {
+  for (const label in wanted) if (labels[label] !== wanted[label]) return false
+  return true
+}
+
+const SHOWN_MAX = 3
+
+function causes(missing: readonly Missing[]): string {
+  return shown(new Set(missing.map(causeOf)), 'causes')
+}
+
+function causeOf(reading: Missing): string {
+  const group = labelText(reading.labels)
+  const whose = group === '' ? '' : `${group} `
+  switch (reading.state) {
+    case 'stale':
+      return `${whose}its data is ${seconds(reading.ageMs)} old: ${reading.cause}`
+    case 'absent':
+      return `${whose}${reading.reason}: ${reading.cause}`
+  }
+}
+
+function groupsShown(readings: readonly Reading[]): string {
+  return shown(new Set(readings.map(({ labels }) => labelText(labels))), 'groups')
+}
+
+function shown(texts: ReadonlySet<string>, what: string): string {
+  const first = [...texts].slice(0, SHOWN_MAX)
+  const more = texts.size - first.length
+  return first.join('; ') + (more > 0 ? `; and ${more} more ${what}` : '')
+}
+
+function labelText(labels: Labels): string {
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`)
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1000)} s`
+}

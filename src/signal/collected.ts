@@ -1,0 +1,21 @@
+import type { Series, Signal } from '../model.ts'
+import type { WindowResult } from '../series/window.ts'
+import { evaluateWindow } from '../series/window.ts'
+
+/**
+ * The window of a series, laid where it was collected. PromQL takes a gap at either edge of the window for the
+ * end or the beginning of the series, since it cannot know better, and its rate falls. Here a series that ended
+ * is not there any more, so a gap means that nothing was collected, and
+ * - the window ends at the newest point: a source that falls silent must not look like load that fades;
+ * - a rate over fewer points than the window could hold is that of the time collected: a restarted adapter
+ *   must not see a fraction of the load. An increase stays what was counted.
+ */
+export function evaluateCollected(series: Series, window: Signal['window']): WindowResult {
+  const { length, lastMs } = series
+  if (window.function !== 'rate' || series.kind === 'delta' || length < 2)
+    return evaluateWindow(series, window, lastMs)
+  // Windows are open on the left: one millisecond more takes the first point in.
+  const collectedMs = lastMs - series.timeAt(0) + 1
+  if (collectedMs >= window.durationMs) return evaluateWindow(series, window, lastMs)
+  return evaluateWindow(series, { ...window, durationMs: collectedMs }, lastMs)
+}

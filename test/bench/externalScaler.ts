@@ -1,0 +1,209 @@
+/**
+ * What a call of KEDA costs: one connection with mutual TLS, as KEDA keeps it, calls for 500 ScaledObjects,
+ * next to the library's bare server with a fixed answer in the same run.
+ * Run alone: `node test/bench/externalScaler.ts`.
+ */
+import { Client, credentials } from '@grpc/grpc-js'
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { loadServices } from '../../adapter/external-scaler/wire.ts'
+import { issueCertificate } from '../../adapter/security/selfSigned.ts'
+import type { KeyPair } from '../../adapter/security/selfSigned.ts'
+import type { ScalerStart } from './externalScalerServer.ts'
+
+const SCALED_OBJECTS = 500
+const IN_FLIGHT = 16
+const ROUNDS = 5
+const ROUND_MS = 600
+const WARM_UP_MS = 1500
+
+const METHODS = ['GetMetrics', 'IsActive', 'GetMetricSpec'] as const
+type Method = (typeof METHODS)[number]
+
+interface Row {
+  readonly callsPerSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+  /** User and system time of the server's process. */
+  readonly cpuMicrosecondsPerCall: number
+}
+
+interface Trial {
+  readonly subject: ScalerStart['subject']
+  readonly child: ChildProcess
+  readonly client: Client
+}
+
+type Services = Awaited<ReturnType<typeof loadServices>>
+
+/** Measures in turns, so that what else the machine does meets both alike; prints medians. */
+export async function benchExternalScaler(): Promise<void> {
+  const services = await loadServices()
+  const material = certificates()
+  const trials = [await openTrial('bare', material), await openTrial('tideline', material)]
+  try {
+    console.log(
+      `external scaler, one mutual TLS connection, ${IN_FLIGHT} calls in flight, medians of ${ROUNDS} × ${ROUND_MS / 1000} s:`,
+    )
+    console.log(`${'case'.padEnd(30)}   calls/s  p50 ms  p99 ms  CPU µs/call`)
+    for (const method of METHODS) await compare(method, trials, services)
+    for (const trial of trials) await printPaced(trial, services)
+  } finally {
+    for (const { child, client } of trials) {
+      client.close()
+      child.disconnect()
+    }
+  }
+}
+
+async function compare(method: Method, trials: readonly Trial[], services: Services) {
+  const rounds = new Map<Trial, Row[]>(trials.map((trial) => [trial, []]))
+  for (const trial of trials) await loadFor(trial, method, services, WARM_UP_MS)
+  for (let round = 0; round < ROUNDS; round += 1)
+    for (const [trial, rows] of rounds) rows.push(await measure(trial, method, services))
+  const cpu: number[] = []
+  for (const [{ subject }, rows] of rounds) {
+    const row = medians(rows)
+    cpu.push(row.cpuMicrosecondsPerCall)
+    const name = `${method}, ${subject === 'bare' ? 'bare grpc-js' : 'Tideline'}`
+    console.log(
+      [
+        name.padEnd(30),
+        row.callsPerSecond.toFixed(0).padStart(9),
+        row.p50Ms.toFixed(2).padStart(7),
+        row.p99Ms.toFixed(2).padStart(7),
+        row.cpuMicrosecondsPerCall.toFixed(1).padStart(12),
+      ].join(' '),
+    )
+  }
+  const [bare = NaN, own = NaN] = cpu
+  console.log(`${`${method}, Tideline / bare`.padEnd(30)} ${(own / bare).toFixed(2)} × CPU`)
+}
+
+/** 500 ScaledObjects polled every 5 s and read by their HPAs every 15 s, three calls each time. */
+const CALLS_PER_SECOND = SCALED_OBJECTS * 3 * (1 / 5 + 1 / 15)
+const STEP_MS = 10
+const PACED_MS = 3000
+
+async function printPaced(trial: Trial, services: Services): Promise<void> {
+  const calls: Promise<number>[] = []
+  const begin = performance.now()
+  for (let atMs = 0; atMs < PACED_MS; atMs = performance.now() - begin) {
+    const due = (atMs / 1000) * CALLS_PER_SECOND
+    while (calls.length < due)
+      calls.push(callOnce(trial.client, METHODS[calls.length % 3] ?? 'IsActive', services, calls.length)) // prettier-ignore
+    await new Promise((resolve) => setTimeout(resolve, STEP_MS))
+  }
+  const latencies = Float64Array.from(await Promise.all(calls)).sort()
+  const at = (share: number) => (latencies[Math.floor(latencies.length * share)] ?? NaN).toFixed(2)
+  const name = trial.subject === 'bare' ? 'bare grpc-js' : 'Tideline'
+  console.log(
+    `${CALLS_PER_SECOND.toFixed(0)} calls/s, ${name}: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`,
+  )
+}
+
+function certificates() {
+  const notBeforeMs = Date.now() - 60_000
+  const life = { notBeforeMs, notAfterMs: notBeforeMs + 86_400_000 }
+  const ca = issueCertificate({ commonName: 'bench-ca', authority: {}, ...life })
+  const issue = (commonName: string, usage: 'serverAuth' | 'clientAuth') =>
+    issueCertificate({ commonName, dnsNames: [NAME], usages: [usage], ...life }, ca)
+  return { ca, server: issue('server', 'serverAuth'), client: issue('keda', 'clientAuth') }
+}
+
+const NAME = 'tideline.bench'
+
+async function openTrial(
+  subject: Trial['subject'],
+  { ca, server, client }: Readonly<Record<'ca' | 'server' | 'client', KeyPair>>,
+): Promise<Trial> {
+  const child = fork(new URL('./externalScalerServer.ts', import.meta.url))
+  const start: ScalerStart = { ...server, ca: ca.cert, subject, signals: SCALED_OBJECTS }
+  child.send(start)
+  const [{ port }] = (await once(child, 'message')) as [{ port: number }]
+  const [root, key, cert] = [ca.cert, client.key, client.cert].map((pem) => Buffer.from(pem))
+  const channel = credentials.createSsl(root, key, cert)
+  const options = { 'grpc.ssl_target_name_override': NAME }
+  return { subject, child, client: new Client(`127.0.0.1:${port}`, channel, options) }
+}
+
+async function measure(trial: Trial, method: Method, services: Services): Promise<Row> {
+  const before = await cpuOf(trial.child)
+  const begin = performance.now()
+  const latencies = await loadFor(trial, method, services, ROUND_MS)
+  const seconds = (performance.now() - begin) / 1000
+  const after = await cpuOf(trial.child)
+  const at = (share: number) => latencies[Math.floor(latencies.length * share)] ?? NaN
+  return {
+    callsPerSecond: latencies.length / seconds,
+    p50Ms: at(0.5),
+    p99Ms: at(0.99),
+    cpuMicrosecondsPerCall: (after - before) / latencies.length,
+  }
+}
+
+async function cpuOf(child: ChildProcess): Promise<number> {
+  child.send('usage')
+  const [{ cpuMicroseconds }] = (await once(child, 'message')) as [{ cpuMicroseconds: number }]
+  return cpuMicroseconds
+}
+
+/** Latencies in ms, sorted. */
+async function loadFor(
+  { client }: Trial,
+  method: Method,
+  services: Services,
+  milliseconds: number,
+): Promise<Float64Array> {
+  const latencies: number[] = []
+  const end = performance.now() + milliseconds
+  const worker = async (first: number) => {
+    for (let i = first; performance.now() < end; i += 1)
+      latencies.push(await callOnce(client, method, services, i))
+  }
+  await Promise.all(Array.from({ length: IN_FLIGHT }, (_, index) => worker(index * 31)))
+  return Float64Array.from(latencies).sort()
+}
+
+/** The call's time in ms. */
+function callOnce(client: Client, method: Method, services: Services, index: number) {
+  const definition = services.scaler[method]
+  if (definition === undefined) throw new Error(`no method ${method}`)
+  const { path, requestSerialize, responseDeserialize } = definition
+  const request = requestOf(method, index)
+  const sent = performance.now()
+  return new Promise<number>((resolve, reject) => {
+    client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, (error) => {
+      if (error === null) resolve(performance.now() - sent)
+      else reject(error)
+    })
+  })
+}
+
+function requestOf(method: Method, index: number): unknown {
+  const ref = {
+    name: `worker-${index % SCALED_OBJECTS}`,
+    namespace: 'vision',
+    scalerMetadata: {
+      scalerAddress: 'custom-metrics-adapter.monitoring.svc:6444',
+      signal: `queue-${index % SCALED_OBJECTS}`,
+      target: '20',
+      activation: '5',
+    },
+  }
+  return method === 'GetMetrics' ? { scaledObjectRef: ref, metricName: 'queue-depth' } : ref
+}
+
+function medians(rows: readonly Row[]): Row {
+  const median = (of: (row: Row) => number) =>
+    rows.map(of).toSorted((a, b) => a - b)[Math.floor(rows.length / 2)] ?? NaN
+  return {
+    callsPerSecond: median((row) => row.callsPerSecond),
+    p50Ms: median((row) => row.p50Ms),
+    p99Ms: median((row) => row.p99Ms),
+    cpuMicrosecondsPerCall: median((row) => row.cpuMicrosecondsPerCall),
+  }
+}
+
+if (import.meta.main) await benchExternalScaler()
