@@ -6,7 +6,16 @@ export const USAGE = `tideline: autoscaling metrics adapter for Kubernetes
 
   tideline [serve] --config FILE_OR_FOLDER ...   serve the metrics APIs
   tideline check --config FILE_OR_FOLDER ...     say whether a configuration is right, and stop
+  tideline replay --trace FILE.csv --out OUT.csv say what a signal would have answered to a recorded load
   tideline schema                                print the JSON Schema of the configuration
+
+Options of replay
+  --trace FILE           recorded load: t_seconds,value (mean of the interval that ends then)
+  --out FILE             what is written: one row for each of the trace
+  --policy POLICY        predictive, table or fixed:SECONDS (predictive)
+  --start-delay SECONDS  from the order of a pod to its service (90)
+  --capacity LOAD        what one replica serves, where it is known
+  --words                write sentences in the column why, not numbers
 
 Options of serve (environment in brackets)
   --tls-cert-file FILE   serving certificate, PEM [ADAPTER_TLS_CERT]
@@ -32,8 +41,24 @@ export interface ServeOptions {
   readonly logLevel: LogLevel
 }
 
+export interface ReplayOptions {
+  readonly command: 'replay'
+  readonly trace: string
+  readonly out: string
+  readonly policy: ReplayPolicy
+  readonly startDelayMs: number
+  readonly capacity?: number
+  readonly words: boolean
+}
+
+export type ReplayPolicy =
+  | { readonly name: 'predictive' }
+  | { readonly name: 'table' }
+  | { readonly name: 'fixed'; readonly windowMs: number }
+
 export type CommandLine =
   | ServeOptions
+  | ReplayOptions
   | { readonly command: 'check'; readonly config: readonly string[] }
   | { readonly command: 'schema' }
   | { readonly command: 'help' }
@@ -47,8 +72,9 @@ export function parseCommandLine(args: readonly string[], env: Environment): Com
   const [command = 'serve', extra] = positionals
   if (extra !== undefined) throw new RangeError(`unknown argument "${extra}"`)
   if (command === 'schema') return { command }
+  if (command === 'replay') return replayOptions(values)
   if (command !== 'serve' && command !== 'check')
-    throw new RangeError(`unknown command "${command}": serve, check or schema`)
+    throw new RangeError(`unknown command "${command}": serve, check, replay or schema`)
   const config = values.config ?? []
   if (config.length === 0)
     throw new RangeError(
@@ -84,6 +110,12 @@ function parse(args: readonly string[]) {
         port: { type: 'string' },
         kubeconfig: { type: 'string' },
         'log-level': { type: 'string' },
+        trace: { type: 'string' },
+        out: { type: 'string' },
+        policy: { type: 'string' },
+        'start-delay': { type: 'string' },
+        capacity: { type: 'string' },
+        words: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
     })
@@ -92,6 +124,38 @@ function parse(args: readonly string[]) {
       cause: thrown,
     })
   }
+}
+
+type Values = ReturnType<typeof parse>['values']
+
+function replayOptions(values: Values): ReplayOptions {
+  const { trace, out, capacity } = values
+  if (trace === undefined || out === undefined)
+    throw new RangeError('replay needs --trace and --out')
+  return {
+    command: 'replay',
+    trace,
+    out,
+    policy: policyOf(values.policy ?? 'predictive'),
+    startDelayMs: positiveOf('--start-delay', values['start-delay'] ?? '90') * 1000,
+    ...(capacity === undefined ? {} : { capacity: positiveOf('--capacity', capacity) }),
+    words: values.words === true,
+  }
+}
+
+function policyOf(text: string): ReplayPolicy {
+  if (text === 'predictive' || text === 'table') return { name: text }
+  const [name, seconds, extra] = text.split(':')
+  if (name !== 'fixed' || seconds === undefined || extra !== undefined)
+    throw new RangeError(`--policy is "${text}": predictive, table or fixed:SECONDS`)
+  return { name, windowMs: positiveOf('--policy fixed', seconds) * 1000 }
+}
+
+function positiveOf(flag: string, text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isFinite(value) || value <= 0)
+    throw new RangeError(`${flag} is "${text}": a number above 0`)
+  return value
 }
 
 function tlsOf(

@@ -6,7 +6,7 @@
 import type { Config } from '../src/config/load.ts'
 import type { Component, Logger } from '../src/ports.ts'
 import type { KubeClient } from './cluster/kubeClient.ts'
-import type { ServeOptions } from './commandLine.ts'
+import type { ReplayOptions, ServeOptions } from './commandLine.ts'
 import type { Authenticator, Authorizer } from './metrics-api/ports.ts'
 import { systemClock as clock } from '../src/clock.ts'
 import { createConfigFiles, readConfigFiles } from '../src/config/files.ts'
@@ -14,9 +14,13 @@ import { configJsonSchema } from '../src/config/jsonSchema.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { formatProblem } from '../src/config/problems.ts'
 import { messageOf } from '../src/errors.ts'
+import { createPredictiveStabilizer, PREDICTIVE_DEFAULTS } from '../src/forecast/predictive.ts'
+import { createTableStabilizer } from '../src/forecast/table.ts'
+import { parseTrace, replay } from '../src/replay/replay.ts'
 import { createSeriesStore } from '../src/series/store.ts'
 import { createBoard } from '../src/signal/board.ts'
 import { createEvaluator } from '../src/signal/evaluator.ts'
+import { createFixedStabilizer } from '../src/signal/stabilize.ts'
 import { configuredSource } from '../src/sources/registry.ts'
 import { createRunningSources } from '../src/sources/running.ts'
 import { AuthenticationSettings } from './cluster/authConfig.ts'
@@ -30,6 +34,7 @@ import { createLogger } from './log.ts'
 import { openKedaEdge } from './kedaEdge.ts'
 import { createMetricsApi } from './metrics-api/app.ts'
 import { parseSelector } from './metrics-api/selector.ts'
+import { writeReplay } from './replay.ts'
 import { delegatedAuthenticator } from './security/authenticate.ts'
 import { delegatedAuthorizer } from './security/authorize.ts'
 import { selfSignedServing } from './security/selfSigned.ts'
@@ -55,6 +60,9 @@ async function main(args: readonly string[]): Promise<number> {
       case 'schema':
         process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`)
         return 0
+      case 'replay':
+        process.stdout.write(await writeReplay(options, replayer(options)))
+        return 0
       case 'check':
         return await check(options.config)
       case 'serve':
@@ -64,6 +72,18 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`tideline: ${messageOf(thrown)}\n`)
     return thrown instanceof RangeError ? 2 : 1
   }
+}
+
+/** The same policies as those of signals, with their defaults. */
+function replayer({ policy, startDelayMs, capacity }: ReplayOptions) {
+  const known = capacity === undefined ? {} : { capacity }
+  const create = {
+    predictive: () =>
+      createPredictiveStabilizer({ ...PREDICTIVE_DEFAULTS, startDelayMs, ...known }),
+    table: () => createTableStabilizer(PREDICTIVE_DEFAULTS),
+    fixed: () => createFixedStabilizer(policy.name === 'fixed' ? policy.windowMs : 0),
+  }
+  return (text: string) => replay(parseTrace(text), create[policy.name]())
 }
 
 async function check(paths: readonly string[]): Promise<number> {

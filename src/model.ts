@@ -153,6 +153,20 @@ export interface Exposure {
   readonly keda?: { readonly name: string; readonly target: number; readonly activation: number }
 }
 
+/** How a value is held, and led, for the autoscaler. */
+export type Stabilization =
+  | { readonly policy: 'fixed'; readonly windowMs: number }
+  | { readonly policy: 'table'; readonly minWindowMs: number; readonly maxWindowMs: number }
+  | {
+      readonly policy: 'predictive'
+      readonly minWindowMs: number
+      readonly maxWindowMs: number
+      /** Largest lead over what was observed within the longest window, as a share of it. */
+      readonly maxHeadroom: number
+      /** From the order of a pod to its service. */
+      readonly startDelayMs: number
+    }
+
 /** A signal, complete and validated: what the evaluator works on. Made only by `config/`. */
 export interface Signal {
   /** `namespace/name`, unique. */
@@ -177,7 +191,7 @@ export interface Signal {
   readonly whenStale: MissingPolicy
   readonly whenAbsent: MissingPolicy
   /** Scale-down hold; undefined where the reader's own window does it. */
-  readonly stabilize?: { readonly policy: 'fixed'; readonly windowMs: number }
+  readonly stabilize?: Stabilization
   readonly expose: Exposure
 }
 

@@ -122,22 +122,35 @@ export interface SourceType<Config> {
   create(config: Config, deps: SourceDeps): Component
 }
 
-/** State of one hold. Plain data, so that it can be stored and replayed. */
+/**
+ * State of one hold: opaque to all but the stabilizer that made it, of constant size. It goes on into the state
+ * that `step` returns, and only that one may be used again.
+ */
 export interface StabilizerState {
-  readonly points: readonly { readonly atMs: number; readonly value: number }[]
+  /** After this it matters no more, should no observation come any more. */
+  readonly keepUntilMs: number
 }
+
+/**
+ * Why a stabilized value is what it is: as observed, held for a window, planned for a forecast, that plan cut by
+ * a bound of the user's, or held for the fixed window because the forecast is off.
+ */
+export type HoldCause = 'observed' | 'window' | 'forecast' | 'bounded' | 'forecast-off'
 
 export interface Stabilized {
   readonly state: StabilizerState
   /** At least `observed`. */
   readonly value: number
-  /** Present while `value` exceeds `observed`. */
+  readonly cause: HoldCause
+  /** Upper quantile of the largest value until a pod ordered now would serve, where it is forecast. */
+  readonly forecastUpper?: number
+  /** Present while `value` exceeds `observed`: since when, the earliest time it can fall, and why not now. */
   readonly hold?: { readonly untilMs: number; readonly fromMs: number; readonly reason: string }
 }
 
-/** Decides how long a value is held after the load recedes. A pure reducer: no clock, no I/O. */
+/** Decides how long a value is held after the load recedes, and how far it leads. No clock, no I/O. */
 export interface Stabilizer {
-  readonly initial: StabilizerState
+  initial(): StabilizerState
   step(state: StabilizerState, observed: number, nowMs: number): Stabilized
 }
 

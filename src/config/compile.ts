@@ -10,6 +10,7 @@ import type {
 import type { SourceSpec } from './adapterSchema.ts'
 import type { SignalSpec } from './signalSchema.ts'
 import { parseMatcher } from './matchers.ts'
+import { compileStabilization, stabilizationMistakes } from './stabilization.ts'
 import { PRESET_ATTRIBUTION, PRESETS } from './presets.ts'
 
 /** One mistake in a document, before it is known where the document came from. */
@@ -32,7 +33,7 @@ export function compileSignal(
   source: SourceSpec,
 ): { readonly signals: readonly Signal[]; readonly mistakes: readonly Mistake[] } {
   if (spec.preset !== undefined) return compilePreset(identity, spec, source)
-  const mistakes: Mistake[] = []
+  const mistakes = holdMistakes(spec)
   if (spec.select === undefined)
     mistakes.push({ path: ['select'], mend: 'say which metric, or name a preset' })
   const { external, custom, keda } = spec.expose ?? {}
@@ -66,6 +67,10 @@ export function compileSignal(
   return { signals: [signal], mistakes }
 }
 
+function holdMistakes({ stabilize }: SignalSpec): Mistake[] {
+  return stabilize === undefined ? [] : stabilizationMistakes(stabilize)
+}
+
 function needsDuration(spec: SignalSpec): boolean {
   return spec.window.function !== 'last'
 }
@@ -84,9 +89,7 @@ function common(
     freshForMs: spec.freshFor,
     whenStale: missingPolicy(spec.whenStale),
     whenAbsent: missingPolicy(spec.whenAbsent),
-    ...(spec.stabilize === undefined
-      ? {}
-      : { stabilize: { policy: spec.stabilize.policy, windowMs: spec.stabilize.window } }),
+    ...(spec.stabilize === undefined ? {} : { stabilize: compileStabilization(spec.stabilize) }),
   }
 }
 
@@ -207,7 +210,7 @@ function compilePreset(
   source: SourceSpec,
 ): { readonly signals: readonly Signal[]; readonly mistakes: readonly Mistake[] } {
   const { preset } = spec
-  const mistakes: Mistake[] = []
+  const mistakes = holdMistakes(spec)
   if (preset === undefined) return { signals: [], mistakes }
   for (const field of ['select', 'expose'] as const) {
     if (spec[field] !== undefined)

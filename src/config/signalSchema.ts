@@ -133,9 +133,25 @@ export const signalSpecSchema = z.strictObject({
   whenAbsent: answer.meta({ description: 'the answer while there is no data' }),
   stabilize: z
     .strictObject({
-      policy: z.literal('fixed').default('fixed'),
-      window: positiveDurationSchema.meta({
-        description: 'the value never falls below its maximum of this time',
+      policy: z.enum(['fixed', 'table', 'predictive']).optional().meta({
+        description:
+          'fixed: for a window; predictive: as long as the load is likely to come back, and ahead of it by a start-up; table: the published table. Default: fixed where window is given, else predictive',
+      }),
+      window: positiveDurationSchema.optional().meta({
+        description: 'for fixed: the value never falls below its maximum of this time',
+      }),
+      minWindow: positiveDurationSchema.optional().meta({
+        description: 'the hold is never shorter (default none; not for fixed)',
+      }),
+      maxWindow: positiveDurationSchema.optional().meta({
+        description: 'the hold is never longer (default 1h; not for fixed)',
+      }),
+      maxHeadroom: z.number().min(0).optional().meta({
+        description:
+          'for predictive: most that the value may exceed the largest one observed within maxWindow, as a share (default 4)',
+      }),
+      startDelay: positiveDurationSchema.optional().meta({
+        description: 'for predictive: from the order of a pod to its service (default 90s)',
       }),
     })
     .optional()

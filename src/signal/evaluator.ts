@@ -3,7 +3,7 @@ import type { Clock, Component, Logger, SeriesView, Stabilizer } from '../ports.
 import type { Board } from './board.ts'
 import type { SignalState } from './evaluate.ts'
 import { evaluateSignal, initialState } from './evaluate.ts'
-import { createFixedStabilizer } from './stabilize.ts'
+import { createStabilizer } from './stabilizers.ts'
 
 export interface EvaluatorDeps {
   readonly clock: Clock
@@ -84,7 +84,7 @@ function prepare(signal: Signal, before: Evaluated | undefined): Evaluated {
   const definition = JSON.stringify(signal)
   if (before?.definition === definition) return before
   const { stabilize } = signal
-  const stabilizer = stabilize === undefined ? undefined : createFixedStabilizer(stabilize.windowMs)
+  const stabilizer = stabilize === undefined ? undefined : createStabilizer(stabilize)
   return { signal, definition, state: initialState(), stabilizer }
 }
 

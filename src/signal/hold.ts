@@ -31,7 +31,7 @@ export function holdReadings(
   const held = new Map<Reading, Reading>()
   for (const [key, party] of parties) {
     const total = party.reduce((sum, reading) => sum + reading.value, 0)
-    const step = stabilizer.step(holds.get(key) ?? stabilizer.initial, total, nowMs)
+    const step = stabilizer.step(holds.get(key) ?? stabilizer.initial(), total, nowMs)
     holds.set(key, step.state)
     if (step.hold === undefined) continue
     for (const reading of party) {
@@ -39,7 +39,7 @@ export function holdReadings(
       held.set(reading, { ...reading, value, why: { ...reading.why, hold: step.hold } })
     }
   }
-  forgetEnded(signal, holds, parties, nowMs)
+  forgetEnded(holds, parties, nowMs)
   return readings.map((reading) => held.get(reading) ?? reading)
 }
 
@@ -54,16 +54,7 @@ function partyKey(reading: Reading, onTotal: boolean): string {
 }
 
 /** Drops holds that no reading belongs to any more and whose window has passed. */
-function forgetEnded(
-  signal: Signal,
-  holds: HoldState,
-  present: ReadonlyMap<string, unknown>,
-  nowMs: number,
-): void {
-  const windowMs = signal.stabilize?.windowMs ?? 0
-  for (const [key, state] of holds) {
-    const newest = state.points.at(-1)
-    if (!present.has(key) && (newest === undefined || newest.atMs + windowMs < nowMs))
-      holds.delete(key)
-  }
+function forgetEnded(holds: HoldState, present: ReadonlyMap<string, unknown>, nowMs: number): void {
+  for (const [key, state] of holds)
+    if (!present.has(key) && state.keepUntilMs < nowMs) holds.delete(key)
 }

@@ -1,6 +1,10 @@
 import type { Stabilized, Stabilizer, StabilizerState } from '../ports.ts'
 
-const EMPTY: StabilizerState = { points: [] }
+interface FixedState extends StabilizerState {
+  readonly points: readonly { readonly atMs: number; readonly value: number }[]
+}
+
+const EMPTY: FixedState = { keepUntilMs: 0, points: [] }
 
 /**
  * `fixed` policy: the value served is the maximum observed in the last `windowMs`, as the HPA's own
@@ -9,18 +13,20 @@ const EMPTY: StabilizerState = { points: [] }
  */
 export function createFixedStabilizer(windowMs: number): Stabilizer {
   return {
-    initial: EMPTY,
+    initial: () => EMPTY,
     step(state, observed, nowMs): Stabilized {
-      const points = state.points.filter(
+      const points = (state as FixedState).points.filter(
         (point) => point.atMs > nowMs - windowMs && point.atMs <= nowMs && point.value > observed,
       )
       points.push({ atMs: nowMs, value: observed })
+      const next: FixedState = { keepUntilMs: nowMs + windowMs, points }
       const peak = points[0]
       if (peak === undefined || peak.value <= observed)
-        return { state: { points }, value: observed }
+        return { state: next, value: observed, cause: 'observed' }
       return {
-        state: { points },
+        state: next,
         value: peak.value,
+        cause: 'window',
         hold: {
           fromMs: peak.atMs,
           untilMs: peak.atMs + windowMs,

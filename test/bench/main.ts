@@ -1,6 +1,7 @@
 /** Everything that is measured, in one run. `npm run bench`. */
 import { benchEvaluate } from './evaluate.ts'
 import { benchExternalScaler } from './externalScaler.ts'
+import { benchForecast } from './forecast.ts'
 import { benchMetricsApi } from './metricsApi.ts'
 
 const LIMIT_MS = 300_000
@@ -9,7 +10,7 @@ const late = setTimeout(() => {
   process.exit(1)
 }, LIMIT_MS)
 
-for (const { what, value, unit } of benchEvaluate()) {
+for (const { what, value, unit } of [...benchEvaluate(), ...benchForecast()]) {
   console.log(`${what.padEnd(60)} ${value.toFixed(2)} ${unit}`)
 }
 await benchMetricsApi()

@@ -114,6 +114,48 @@ expose: {external: {name: vision_detections_per_second}}`),
     }
   })
 
+  test.each([
+    ['{window: 300s}', { policy: 'fixed', windowMs: 300_000 }],
+    ['{policy: fixed, window: 60s}', { policy: 'fixed', windowMs: 60_000 }],
+    ['{policy: table}', { policy: 'table', minWindowMs: 0, maxWindowMs: 3600_000 }],
+    [
+      '{}',
+      {
+        policy: 'predictive',
+        minWindowMs: 0,
+        maxWindowMs: 3600_000,
+        maxHeadroom: 4,
+        startDelayMs: 90_000,
+      },
+    ],
+    [
+      '{minWindow: 1m, maxWindow: 30m, maxHeadroom: 0.5, startDelay: 3m}',
+      {
+        policy: 'predictive',
+        minWindowMs: 60_000,
+        maxWindowMs: 1800_000,
+        maxHeadroom: 0.5,
+        startDelayMs: 180_000,
+      },
+    ],
+  ])('stabilize: %s', (written, stabilize) => {
+    const [one] = good(ADAPTER + signal(`${QUEUE}\nstabilize: ${written}`)).signals
+    expect(one?.stabilize).toEqual(stabilize)
+  })
+
+  test.each([
+    ['{policy: fixed}', 'stabilize.window'],
+    ['{policy: predictive, window: 300s}', 'stabilize.window'],
+    ['{window: 300s, maxHeadroom: 1}', 'stabilize.maxHeadroom'],
+    ['{policy: table, startDelay: 90s}', 'stabilize.startDelay'],
+    ['{minWindow: 2h}', 'stabilize.minWindow'],
+    ['{maxWindow: 25h}', 'stabilize.maxWindow'],
+    ['{startDelay: 20m}', 'stabilize.startDelay'],
+  ])('stabilize: %s is refused', (written, field) => {
+    const told = problems(ADAPTER + signal(`${QUEUE}\nstabilize: ${written}`))
+    expect(told).toEqual([expect.stringContaining(field)])
+  })
+
   test('the same name in two namespaces', () => {
     const pods = QUEUE.replace('queues', 'vision-pods')
     expect(

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Labels, Reading, SampleKind, Signal } from '../../src/model.ts'
 import { createSeriesStore } from '../../src/series/store.ts'
 import { evaluateSignal, initialState } from '../../src/signal/evaluate.ts'
-import { createFixedStabilizer } from '../../src/signal/stabilize.ts'
+import { createStabilizer } from '../../src/signal/stabilizers.ts'
 import { PODS_EXPOSURE, signalOf } from '../kit/signals.ts'
 
 const START = 1_700_000_000_000
@@ -18,8 +18,7 @@ function stage(signal: Signal) {
     labelLengthMax: 200,
   })
   const state = initialState()
-  const stabilizer =
-    signal.stabilize === undefined ? undefined : createFixedStabilizer(signal.stabilize.windowMs)
+  const stabilizer = signal.stabilize === undefined ? undefined : createStabilizer(signal.stabilize)
   const ms = (seconds: number) => START + seconds * 1000
   return {
     store,

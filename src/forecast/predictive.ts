@@ -1,0 +1,157 @@
+import type { HoldCause, Stabilized, Stabilizer, StabilizerState } from '../ports.ts'
+import { Predictor } from './predictor.ts'
+import { SLOT_MS } from './recent.ts'
+import { SlidingMax } from './slidingMax.ts'
+import { Slots } from './slots.ts'
+
+export interface PredictiveOptions {
+  /** From the order of a pod to its service: how far ahead the forecast looks. */
+  readonly startDelayMs: number
+  /** The value never falls below what was observed in this time. */
+  readonly minWindowMs: number
+  /** What was observed longer ago than this holds nothing. */
+  readonly maxWindowMs: number
+  /** The value is at most 1 + this times the largest one observed within the longest window. */
+  readonly maxHeadroom: number
+  /** Load that one replica serves, where it is known. */
+  readonly capacity?: number
+}
+
+export const PREDICTIVE_DEFAULTS: PredictiveOptions = {
+  startDelayMs: 90_000,
+  minWindowMs: 0,
+  maxWindowMs: 3600_000,
+  maxHeadroom: 4,
+}
+
+/** Rules while the forecast is worse than the season alone: the HPA's own default. */
+const FALLBACK_WINDOW_MS = 300_000
+/** A start-up beyond this is not looked ahead to. */
+const LONGEST_START_MS = 15 * 60_000
+/** What was learned of a load that went away is kept so long. */
+const REMEMBER_MS = 24 * 3600_000
+
+interface PredictiveState extends StabilizerState {
+  keepUntilMs: number
+  readonly predictor: Predictor
+  readonly slots: Slots
+  readonly floor: SlidingMax
+  readonly ceiling: SlidingMax
+  readonly fallback: SlidingMax
+  /** When the value in force was reached, and that value. */
+  heldFromMs: number
+  held: number
+  /** What was told of the value in force, until the next slot. */
+  told: { readonly cause: HoldCause; readonly count: number; readonly reason: string } | undefined
+}
+
+/**
+ * `predictive` policy: the value follows the plan of a `Predictor`, which holds as long as the load is likely to
+ * come back and leads as far as a pod takes to start. Bounds always win: at least the maximum of `minWindow`
+ * (and what is observed now), at most `maxHeadroom` above the maximum of `maxWindow`. Ticks may come at any
+ * pace; learning happens on slots of 15 s.
+ */
+export function createPredictiveStabilizer(options: PredictiveOptions): Stabilizer {
+  const startMs = Math.min(options.startDelayMs, LONGEST_START_MS)
+  const startSlots = Math.ceil(startMs / SLOT_MS)
+  const { capacity } = options
+  return {
+    initial: (): PredictiveState => ({
+      keepUntilMs: 0,
+      predictor: new Predictor({ startSlots, ...(capacity === undefined ? {} : { capacity }) }),
+      slots: new Slots(),
+      floor: new SlidingMax(options.minWindowMs),
+      ceiling: new SlidingMax(options.maxWindowMs),
+      fallback: new SlidingMax(FALLBACK_WINDOW_MS),
+      heldFromMs: 0,
+      held: 0,
+      told: undefined,
+    }),
+    step(state, observed, nowMs) {
+      return step(state as PredictiveState, observed, { nowMs, options })
+    },
+  }
+}
+
+function step(
+  state: PredictiveState,
+  observed: number,
+  at: { readonly nowMs: number; readonly options: PredictiveOptions },
+): Stabilized {
+  const { nowMs, options } = at
+  const { predictor, slots } = state
+  // Loads are not negative; a value that is (a difference, a temperature) is learned as none.
+  const load = observed > 0 ? observed : 0
+  if (slots.restarts(nowMs)) predictor.restart()
+  for (let slot = slots.add(load, nowMs); slot !== undefined; slot = slots.next())
+    predictor.push(slot, slots.mean)
+  state.keepUntilMs = nowMs + REMEMBER_MS
+  const floor = state.floor.push(observed, nowMs)
+  const ceiling = state.ceiling.push(observed, nowMs) * (1 + options.maxHeadroom)
+  const fallback = state.fallback.push(observed, nowMs)
+  const planned = predictor.count === 0 ? observed : predictor.planned
+  const wanted = predictor.trusted ? planned : fallback
+  const value = Math.max(observed, floor, Math.min(wanted, ceiling))
+  if (value !== state.held) {
+    state.heldFromMs = nowMs
+    state.held = value
+  }
+  const forecastUpper = predictor.count === 0 ? observed : predictor.upper
+  if (value <= observed) return { state, value, forecastUpper, cause: 'observed' }
+  const decision = { value, wanted, nowMs, options }
+  const cause = causeOf(predictor, decision)
+  return { state, value, forecastUpper, cause, hold: explain(state, cause, decision) }
+}
+
+interface Decision {
+  readonly value: number
+  readonly wanted: number
+  readonly nowMs: number
+  readonly options: PredictiveOptions
+}
+
+function causeOf(predictor: Predictor, { value, wanted }: Decision): HoldCause {
+  if (!predictor.trusted) return 'forecast-off'
+  if (value > wanted) return 'window'
+  return value < wanted ? 'bounded' : 'forecast'
+}
+
+/** When the value may fall first, and why it does not now. */
+function explain(
+  state: PredictiveState,
+  cause: HoldCause,
+  decision: Decision,
+): NonNullable<Stabilized['hold']> {
+  const { predictor } = state
+  const { count } = predictor
+  // Words are made once for each slot: ticks are more frequent, and cost next to nothing between.
+  if (state.told?.cause !== cause || state.told.count !== count)
+    state.told = { cause, count, reason: reasonOf(predictor, cause, decision) }
+  const { reason } = state.told
+  return { fromMs: state.heldFromMs, untilMs: endOf(state, cause, decision.nowMs), reason }
+}
+
+function endOf(state: PredictiveState, cause: HoldCause, nowMs: number): number {
+  if (cause === 'forecast-off') return state.fallback.expiresMs(nowMs)
+  if (cause === 'window') return state.floor.expiresMs(nowMs)
+  const slots = Math.max(1, state.predictor.slotsToRelease())
+  return Math.max(nowMs + 1, Math.min(nowMs + slots * SLOT_MS, state.ceiling.expiresMs(nowMs)))
+}
+
+function reasonOf(predictor: Predictor, cause: HoldCause, { value, options }: Decision): string {
+  if (cause === 'forecast-off')
+    return 'highest value of the last 300 s (forecast off: worse than the same time yesterday)'
+  if (cause === 'window') return `least window of ${options.minWindowMs / 1000} s`
+  const aheadS = (options.startDelayMs + 30_000) / 1000
+  const { upper } = predictor
+  const expected = `at most ${short(upper)} is expected in the next ${aheadS} s (95 %)`
+  if (cause === 'bounded') return `${expected}; cut at maxHeadroom ${options.maxHeadroom}`
+  const usual = predictor.weights.at(-1) ?? 0
+  if (usual > 0.5) return `${expected}; held for the usual 300 s, as nothing did better lately`
+  if (value <= upper * 1.1) return expected
+  return `${expected}; held above it, as earlier releases would have come too soon`
+}
+
+function short(value: number): string {
+  return String(Number(value.toPrecision(3)))
+}

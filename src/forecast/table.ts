@@ -1,0 +1,105 @@
+import type { Stabilized, Stabilizer, StabilizerState } from '../ports.ts'
+import { type Line, Recent } from './recent.ts'
+import { SlidingMax } from './slidingMax.ts'
+import { Slots } from './slots.ts'
+
+export interface TableOptions {
+  readonly minWindowMs: number
+  readonly maxWindowMs: number
+}
+
+/** Ten minutes, in slots. */
+const FIT_SLOTS = 40
+const SLOTS_A_MINUTE = 4
+/** A one-minute peak so many times the mean of the ten minutes makes another pulse likely. */
+const PULSE = 1.5
+
+/** What the last ten minutes look like. */
+export interface Shape {
+  /** Change a minute, as a share of the mean. */
+  readonly slope: number
+  /** Standard deviation around the fitted line, as a share of the mean. */
+  readonly fluctuation: number
+  readonly pulseRisk: boolean
+}
+
+/**
+ * The published table. Confidence is 1 − fluctuation; the rules are read from the top, so that where several
+ * fit the longer window is taken.
+ */
+export function tableWindow({ slope, fluctuation, pulseRisk }: Shape): {
+  readonly seconds: 60 | 120 | 300 | 480
+  readonly rule: string
+} {
+  const confidence = 1 - fluctuation
+  const percent = (slope * 100).toFixed(1)
+  if (slope <= -0.05 && confidence >= 0.92)
+    return { seconds: 480, rule: `steady decline of ${percent} %/min` }
+  if (slope <= -0.05 && slope >= -0.15 && confidence >= 0.85)
+    return { seconds: 300, rule: `decline of ${percent} %/min` }
+  if (pulseRisk) return { seconds: 120, rule: 'risk of a pulse' }
+  return { seconds: 60, rule: `${percent} %/min, fluctuation ${(fluctuation * 100).toFixed(0)} %` }
+}
+
+interface TableState extends StabilizerState {
+  keepUntilMs: number
+  readonly slots: Slots
+  readonly recent: Recent
+  readonly line: Line
+  readonly maxima: ReadonlyMap<number, SlidingMax>
+  chosen: ReturnType<typeof tableWindow>
+}
+
+const FIRST = { slope: 0, fluctuation: 0, pulseRisk: false }
+
+/**
+ * `table` policy: the window of the published table, decided anew with each slot of 15 s. It is here for those
+ * who ask for it by name; on recorded loads it does worse than a fixed 300 s (docs/forecasting.md).
+ */
+export function createTableStabilizer({ minWindowMs, maxWindowMs }: TableOptions): Stabilizer {
+  const bounded = (seconds: number) => Math.min(Math.max(seconds * 1000, minWindowMs), maxWindowMs)
+  const windows = [60, 120, 300, 480]
+  return {
+    initial: (): TableState => ({
+      keepUntilMs: 0,
+      slots: new Slots(),
+      recent: new Recent(),
+      line: { level: 0, slope: 0, mean: 0, explained: 0, residual: 0 },
+      maxima: new Map(windows.map((seconds) => [seconds, new SlidingMax(bounded(seconds))])),
+      chosen: tableWindow(FIRST),
+    }),
+    step(opaque, observed, nowMs): Stabilized {
+      const state = opaque as TableState
+      look(state, observed, nowMs)
+      state.keepUntilMs = nowMs + bounded(480)
+      const { seconds, rule } = state.chosen
+      let value = observed
+      let untilMs = nowMs
+      for (const [window, maximum] of state.maxima) {
+        const max = maximum.push(observed, nowMs)
+        if (window !== seconds) continue
+        value = Math.max(observed, max)
+        untilMs = maximum.expiresMs(nowMs)
+      }
+      if (value <= observed) return { state, value: observed, cause: 'observed' }
+      const windowMs = bounded(seconds)
+      const reason = `highest value of the last ${windowMs / 1000} s (table: ${rule})`
+      const hold = { fromMs: untilMs - windowMs, untilMs, reason }
+      return { state, value, cause: 'window', hold }
+    },
+  }
+}
+
+function look(state: TableState, observed: number, nowMs: number): void {
+  const { slots, recent, line } = state
+  if (slots.restarts(nowMs)) recent.restart()
+  for (let slot = slots.add(observed, nowMs); slot !== undefined; slot = slots.next()) {
+    recent.push(slots.mean)
+    if (recent.count < 3) continue
+    recent.fit(FIT_SLOTS, line)
+    const mean = Math.max(Math.abs(line.mean), 1e-9)
+    const slope = (line.slope * SLOTS_A_MINUTE) / mean
+    const pulseRisk = recent.max(FIT_SLOTS) > PULSE * mean
+    state.chosen = tableWindow({ slope, fluctuation: line.residual / mean, pulseRisk })
+  }
+}

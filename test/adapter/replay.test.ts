@@ -1,0 +1,66 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ramps } from '../forecast/loads.ts'
+
+const root = resolve(import.meta.dirname, '../..')
+let folder = ''
+const load = ramps(2000, 60, 1)
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tideline-replay-'))
+  const rows = load.map((value, i) => `${(i + 1) * 15},${value.toFixed(4)}`)
+  writeFileSync(join(folder, 'trace.csv'), `t_seconds,value\n${rows.join('\n')}\n`)
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+function tideline(...args: string[]): string {
+  return execFileSync(process.execPath, ['adapter/main.ts', ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: 'pipe',
+  })
+}
+
+function replayed(...args: string[]): Record<string, string>[] {
+  const out = join(folder, 'out.csv')
+  tideline('replay', '--trace', join(folder, 'trace.csv'), '--out', out, ...args)
+  const [header = '', ...lines] = readFileSync(out, 'utf8').trim().split('\n')
+  expect(header).toBe('t_seconds,exposed_value,stabilization_seconds,observed,forecast_upper,why')
+  const names = header.split(',')
+  return lines.map((line) =>
+    Object.fromEntries(names.map((name, i) => [name, line.split(',')[i] ?? ''])),
+  )
+}
+
+describe('tideline replay', () => {
+  test.each(['predictive', 'table', 'fixed:300'])('%s answers every row', (policy) => {
+    const rows = replayed('--policy', policy)
+    expect(rows).toHaveLength(load.length)
+    for (const row of rows)
+      expect(Number(row['exposed_value'])).toBeGreaterThanOrEqual(Number(row['observed']))
+  })
+
+  test('the start-up time is the horizon', () => {
+    const exposed = (delay: string) =>
+      replayed('--start-delay', delay).map((row) => row['exposed_value'])
+    expect(exposed('30')).not.toEqual(exposed('180'))
+  })
+
+  test('--words writes why', () => {
+    const rows = replayed('--words', '--policy', 'fixed:60')
+    expect(
+      rows.some((row) => row['why'] === '"highest value of the last 60 s (fixed window)"'),
+    ).toBe(true)
+  })
+
+  test.each([
+    [['replay'], 'replay needs --trace and --out'],
+    [['replay', '--trace', 'a', '--out', 'b', '--policy', 'best'], '--policy is "best"'],
+    [['replay', '--trace', 'a', '--out', 'b', '--start-delay', '0'], '--start-delay is "0"'],
+  ])('%j is refused', (args, message) => {
+    expect(() => tideline(...args)).toThrow(message)
+  })
+})
