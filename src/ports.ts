@@ -63,6 +63,8 @@ export interface SeriesView {
   select(selection: Selection): readonly Series[]
   /** Origins of a source with their health, in the order they appeared. */
   origins(source: string): ReadonlyMap<string, OriginHealth>
+  /** Origins that fail and of which nothing is known: no series, perhaps never one. */
+  silentOrigins(source: string): readonly string[]
 }
 
 /** Resolves references to credentials. Values are never logged and never kept in configuration. */

@@ -34,7 +34,8 @@ function compensatedSum(values: ArrayLike<number>, n: number): number {
     lost += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum
     sum = next
   }
-  return sum + lost
+  // Past the range of a double the parts lost are no numbers any more; the sum is infinite and is told so.
+  return Number.isFinite(sum) ? sum + lost : sum
 }
 
 function extreme(

@@ -103,7 +103,9 @@ class BoundedSeriesStore implements SeriesStore {
         if (refusal !== undefined) countRefusal(refused, refusal, 1)
       }
       if (batch.complete) this.#endUnnamed(source, origin)
-      origin.collected(batch.atMs)
+      const left = refused.get('too-many-series') ?? 0
+      if (left > 0) this.#overLimit(source, origin, { left, batch, refused })
+      else origin.collected(batch.atMs)
       source.health.set(origin.name, origin.health)
     }
     let refusedTotal = 0
@@ -145,6 +147,13 @@ class BoundedSeriesStore implements SeriesStore {
 
   origins(source: string): ReadonlyMap<string, OriginHealth> {
     return this.#sources.get(source)?.health ?? new Map<string, OriginHealth>()
+  }
+
+  silentOrigins(source: string): readonly string[] {
+    const silent: string[] = []
+    for (const origin of this.#sources.get(source)?.origins.values() ?? [])
+      if (origin.health.state === 'failing' && origin.byKey.size === 0) silent.push(origin.name)
+    return silent
   }
 
   prune(nowMs: number): void {
@@ -194,8 +203,11 @@ class BoundedSeriesStore implements SeriesStore {
     if (sample.timestampMs <= nowMs - this.#limits.historyMs) return 'too-old'
     if (sample.timestampMs > nowMs + this.#limits.futureToleranceMs) return 'in-the-future'
 
-    if (known !== undefined && known.kind === sample.kind) return this.#store(known, sample)
-    // A metric that changes its kind is another one; the numbers of the two must not meet in one window.
+    const ahead = known !== undefined && known.lastMs > nowMs + this.#limits.futureToleranceMs
+    if (known !== undefined && known.kind === sample.kind && !ahead)
+      return this.#store(known, sample)
+    // A metric that changes its kind is another one; the numbers of the two must not meet in one window. And
+    // points that lie in the future, since the clock was set back, must not keep the present out.
     if (known !== undefined) this.#endSeries(source, origin, known)
     if (this.#series >= this.#limits.seriesMax) return 'too-many-series'
     const key = place.found === undefined ? place.key : place.found.key
@@ -224,6 +236,25 @@ class BoundedSeriesStore implements SeriesStore {
     this.#series += 1
     this.generation += 1
     return series
+  }
+
+  /** An origin is kept whole or not at all: half of its series would be half of its load. */
+  #overLimit(
+    source: SourceSeries,
+    origin: OriginSeries,
+    over: {
+      readonly left: number
+      readonly batch: Batch
+      readonly refused: Map<RefusalReason, number>
+    },
+  ): void {
+    const { left, batch, refused } = over
+    const of = batch.samples.length
+    for (const series of origin.byKey.values()) this.#endSeries(source, origin, series)
+    const others = [...refused.values()].reduce((sum, count) => sum + count, 0)
+    countRefusal(refused, 'too-many-series', of - others)
+    const message = `limits.series (${this.#limits.seriesMax}) is reached: ${left} of ${of} series found no room, none is kept`
+    origin.failed({ code: 'too-large', message, atMs: batch.atMs })
   }
 
   #endUnnamed(source: SourceSeries, origin: OriginSeries): void {

@@ -2,7 +2,15 @@
  * One signal at one tick: series → window → combine → freshness → declared answer → hold → readings.
  * A function of (state, series, now): it reads no clock and makes no call.
  */
-import type { Labels, OriginHealth, Reading, Signal, SignalReadings, Why } from '../model.ts'
+import type {
+  Labels,
+  OriginHealth,
+  Reading,
+  Series,
+  Signal,
+  SignalReadings,
+  Why,
+} from '../model.ts'
 import type { SeriesView, Stabilizer } from '../ports.ts'
 import type { Group, Grouping } from './groups.ts'
 import type { HoldState } from './hold.ts'
@@ -88,7 +96,7 @@ function observe(signal: Signal, group: Group, nowMs: number, unattributed: numb
   for (let index = 0; index < series.length; index++) {
     const one = series[index]
     if (one === undefined) continue
-    if (nowMs - one.lastMs > signal.freshForMs) {
+    if (isStale(one, signal, nowMs)) {
       stale += 1
       continue
     }
@@ -109,6 +117,14 @@ function observe(signal: Signal, group: Group, nowMs: number, unattributed: numb
       ? combine(signal.combine.function, values, fresh)
       : histogramQuantile(signal.window.quantile, mergeBuckets(buckets))
   return { value, dataMs, counts, unattributed }
+}
+
+/** How far the clock of an origin may be ahead of ours before its data is of no known time. */
+const AHEAD_MAX_MS = 5000
+
+function isStale(series: Series, signal: Signal, nowMs: number): boolean {
+  const ageMs = nowMs - series.lastMs
+  return ageMs > signal.freshForMs || ageMs < -AHEAD_MAX_MS
 }
 
 /** Buckets of several pods with one upper bound are one bucket of the fleet. */
@@ -133,20 +149,25 @@ function settle(
   // Pods that join are no gap in what is known; but where nothing was known yet, as after a start of ours, a
   // sum over the few that are quickest would be too low.
   const young = state.last.has(key) ? 0 : warmingUp
-  const covered = fresh > 0 && fresh >= signal.combine.minCoverage * (fresh + stale + young)
+  const silent = silentSeries(signal, group, view)
+  const parts = fresh + stale + young + silent
+  const covered = fresh > 0 && fresh >= signal.combine.minCoverage * parts
   const why = whyOf(observed)
-  if (covered && observed.value !== undefined) {
+  if (covered && observed.value !== undefined && Number.isFinite(observed.value)) {
     state.last.set(key, { value: observed.value, dataMs: observed.dataMs })
     const windowMs = signal.window.function === 'last' ? 0 : signal.window.durationMs
     return { state: 'fresh', labels, value: observed.value, dataMs: observed.dataMs, windowMs, why }
   }
   const last = state.last.get(key)
   if (covered) {
-    const cause = `nothing was observed within the window of ${seconds(signal.window.durationMs)}`
+    const cause =
+      observed.value === undefined
+        ? `nothing was observed within the window of ${seconds(signal.window.durationMs)}`
+        : 'the value is beyond what a number can hold'
     const reading = { state: 'absent', labels, reason: 'no-observations', cause, why } as const
     return applyMissingPolicy(reading, signal.whenAbsent, last, nowMs)
   }
-  if (stale > 0 && last !== undefined) {
+  if (stale + silent > 0 && last !== undefined) {
     const cause = staleCause(signal, group, view, { nowMs, counts: observed.counts })
     const { value: lastValue, dataMs } = last
     const ageMs = nowMs - dataMs
@@ -154,7 +175,7 @@ function settle(
     return applyMissingPolicy(reading, signal.whenStale, last, nowMs)
   }
   const cause =
-    stale > 0
+    stale + silent > 0
       ? staleCause(signal, group, view, { nowMs, counts: observed.counts })
       : `the window of ${seconds(signal.window.durationMs)} holds too few points yet`
   const reading = { state: 'absent', labels, reason: 'warming-up', cause, why } as const
@@ -169,6 +190,26 @@ function whyOf(observed: Observed): Why {
   }
 }
 
+/**
+ * Parts of a group that nothing is known of: pods of the signal's namespace that fail and never answered. How
+ * many series each has is guessed from those that do. Groups that are a pod each lack nothing by them, and
+ * origins that are no pods or targets (a key, a query) need not have anything to do with the signal.
+ */
+function silentSeries(signal: Signal, group: Group, view: SeriesView): number {
+  const silent = silentTargets(signal, view).length
+  if (silent === 0) return 0
+  const origins = new Set(group.series.map((one) => one.origin)).size
+  return silent * (group.series.length / Math.max(1, origins))
+}
+
+function silentTargets(signal: Signal, view: SeriesView): readonly string[] {
+  const { scope, source } = signal.selection
+  if (scope === undefined || signal.combine.by.includes('pod')) return []
+  const isTarget = (origin: string) =>
+    origin.includes('://') || origin.startsWith(`${scope.value}/`)
+  return view.silentOrigins(source).filter(isTarget)
+}
+
 function staleCause(
   signal: Signal,
   group: Group,
@@ -176,15 +217,19 @@ function staleCause(
   at: { readonly nowMs: number; readonly counts: Why['series'] },
 ): string {
   const { stale, fresh } = at.counts
-  const head = `${stale} of ${stale + fresh} series older than ${seconds(signal.freshForMs)}`
   const origins = view.origins(signal.selection.source)
+  const silent = silentTargets(signal, view)
   const late = new Set(
-    group.series
-      .filter((one) => at.nowMs - one.lastMs > signal.freshForMs)
-      .map((one) => one.origin),
+    group.series.filter((one) => isStale(one, signal, at.nowMs)).map((one) => one.origin),
   )
-  const failures = [...late].map((origin) => failureText(origin, origins.get(origin)))
+  const old = `${stale} of ${stale + fresh} series older than ${seconds(signal.freshForMs)}`
+  const heads = [
+    ...(stale > 0 ? [old] : []),
+    ...(silent.length > 0 ? [`${silent.length} targets never answered`] : []),
+  ]
+  const failures = [...late, ...silent].map((origin) => failureText(origin, origins.get(origin)))
   const told = failures.filter((text) => text !== undefined)
+  const head = heads.join(', ')
   return told.length === 0 ? head : `${head}: ${summarise(told)}`
 }
 

@@ -34,13 +34,19 @@ export function holdReadings(
     const step = stabilizer.step(holds.get(key) ?? stabilizer.initial(), total, nowMs)
     holds.set(key, step.state)
     if (step.hold === undefined) continue
+    const share = proportional(party, step.value / total)
     for (const reading of party) {
-      const value = total > 0 ? reading.value * (step.value / total) : step.value / party.length
+      const value = share ? reading.value * (step.value / total) : step.value / party.length
       held.set(reading, { ...reading, value, why: { ...reading.why, hold: step.hold } })
     }
   }
   forgetEnded(holds, parties, nowMs)
   return readings.map((reading) => held.get(reading) ?? reading)
+}
+
+/** Whether the held total can be spread in proportion; else each gets an even part. */
+function proportional(party: readonly Fresh[], factor: number): boolean {
+  return Number.isFinite(factor) && party.every((reading) => reading.value >= 0)
 }
 
 function standsOnData(reading: Reading): reading is Fresh {

@@ -45,11 +45,16 @@ function declaredAnswer(
     case 'value':
       return policy.value
     case 'hold':
-      return last !== undefined && nowMs - last.dataMs <= policy.maxAgeMs ? last.value : undefined
+      return last !== undefined && ageOf(last, nowMs) <= policy.maxAgeMs ? last.value : undefined
     case 'decay': {
       if (last === undefined) return undefined
-      const ageMs = nowMs - last.dataMs
+      const ageMs = ageOf(last, nowMs)
       return ageMs <= policy.maxAgeMs ? last.value * 0.5 ** (ageMs / policy.halfLifeMs) : undefined
     }
   }
+}
+
+/** Data from what is now the future, after a step of the clock, is as doubtful as data from as long ago. */
+function ageOf(last: LastKnown, nowMs: number): number {
+  return Math.abs(nowMs - last.dataMs)
 }

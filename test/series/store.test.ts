@@ -59,35 +59,47 @@ describe('refusals: each single sample, with its reason', () => {
     expect(refusals([one])).toEqual({ taken: 1 })
   })
 
-  test('the series limit is one for the whole store, and known series go on', () => {
+  test('the series limit is one for the whole store; an origin that passes it keeps nothing', () => {
     const store = storeOf({ seriesMax: 2 })
     store.write(batch([sample('a', T0, 1)], { origin: 'x' }))
     store.write(batch([sample('a', T0, 1)], { origin: 'y' }))
     const more = store.write(
       batch([sample('a', T0 + 1, 2), sample('b', T0 + 1, 2)], { origin: 'x' }),
     )
-    expect([more.taken, ...more.refused]).toEqual([1, ['too-many-series', 1]])
-    expect(store.counters()).toMatchObject({
-      series: 2,
-      points: 3,
-      refusals: [{ source: 's', reason: 'too-many-series', count: 1 }],
-    })
+    expect([more.taken, ...more.refused]).toEqual([0, ['too-many-series', 2]])
+    expect(store.select(all('a')).map(({ origin }) => origin)).toEqual(['y'])
+    expect(store.silentOrigins('s')).toEqual(['x'])
+    expect(store.origins('s').get('x')).toMatchObject({ state: 'failing', code: 'too-large' })
+    expect(store.write(batch([sample('a', T0 + 2, 3)], { origin: 'x' })).taken).toBe(1)
+    expect(store.silentOrigins('s')).toEqual([])
   })
 
-  test('a flood of labels and points stays within the limits, and its place is given back', () => {
-    const store = storeOf({ seriesMax: 100, pointsPerSeriesMax: 10 })
+  test('a flood of labels stays within the limits, and its place is given back', () => {
+    const store = storeOf({ seriesMax: 100 })
     for (let round = 0; round < 30; round++) {
       const atMs = T0 + round
       const flood = Array.from({ length: 1000 }, (_, i) =>
         sample('m', atMs, i, { labels: { id: `${i}` } }),
       )
       const { taken, refused } = store.write(batch(flood, { atMs }))
-      expect([taken, refused.get('too-many-series')]).toEqual([100, 900])
+      expect([taken, refused.get('too-many-series')]).toEqual([0, 1000])
+      expect(store.counters()).toMatchObject({ series: 0, points: 0 })
     }
-    expect(store.counters()).toMatchObject({ series: 100, points: 1000, pointsEvicted: 2000 })
-    store.write(batch([], { atMs: T0 + 30 }))
-    expect(store.counters()).toMatchObject({ series: 0, points: 0, seriesEnded: 100 })
     expect(store.write(batch([sample('n', T0, 1)])).taken).toBe(1)
+  })
+
+  test('points of a series stay within their limit', () => {
+    const store = storeOf({ pointsPerSeriesMax: 10 })
+    for (let k = 0; k < 30; k++) store.write(batch([sample('m', T0 + k, k)], { atMs: T0 + k }))
+    expect(store.counters()).toMatchObject({ series: 1, points: 10, pointsEvicted: 20 })
+  })
+
+  test('after the clock was set back a series begins anew instead of keeping the present out', () => {
+    const store = storeOf()
+    const later = T0 + 300_000
+    store.write(batch([sample('m', later, 1)], { atMs: later }))
+    expect(store.write(batch([sample('m', T0, 2)], { atMs: T0 })).taken).toBe(1)
+    expect(store.select(all('m')).map(pointsOf)).toEqual([[[T0, 2]]])
   })
 
   test('origins are limited too', () => {

@@ -166,8 +166,8 @@ describe('coverage', () => {
   test('a sum that misses more than it may is stale: it would be too low', () => {
     const { at, put } = stage(signalOf({ combine: { function: 'sum', by: [], minCoverage: 0.9 } }))
     for (const pod of pods) put(0, pod, [{ value: 1 }])
-    for (const pod of pods.slice(2)) put(40, pod, [{ value: 1 }])
     expect(one(at(0))).toMatchObject({ state: 'fresh', value: 10 })
+    for (const pod of pods.slice(2)) put(40, pod, [{ value: 1 }])
     expect(one(at(41))).toMatchObject({ state: 'stale', why: { series: { fresh: 8, stale: 2 } } })
   })
 
@@ -180,6 +180,49 @@ describe('coverage', () => {
       value: 9,
       why: { series: { fresh: 9, stale: 1 } },
     })
+  })
+})
+
+describe('what is not known is no number', () => {
+  const scoped = {
+    source: 's',
+    metric: 'm',
+    matchers: [],
+    scope: { label: 'namespace', value: 'vision' },
+  }
+  const labels = { namespace: 'vision' }
+
+  test('pods that never answered are missing parts of a sum', () => {
+    const { at, put, fail } = stage(signalOf({ selection: scoped }))
+    for (const pod of ['a', 'b']) put(0, `vision/${pod}`, [{ value: 5, labels }])
+    fail(0, 'vision/c')
+    expect(one(at(1))).toMatchObject({ state: 'absent' })
+    expect((one(at(1)) as { cause: string }).cause).toContain('1 targets never answered: vision/c')
+    put(2, 'vision/c', [{ value: 5, labels }])
+    expect(told(one(at(2)))).toBe(15)
+  })
+
+  test("another namespace's pods, and other keys of a Redis, are no parts of it", () => {
+    const { at, put, fail } = stage(signalOf({ selection: scoped }))
+    put(0, 'vision/a', [{ value: 5, labels }])
+    fail(0, 'other/b')
+    fail(0, 'key:jobs')
+    expect(told(one(at(1)))).toBe(5)
+  })
+
+  test('a clock that is set back makes data stale, never fresh for hours', () => {
+    const { at, put } = stage(signalOf())
+    put(300, 'redis', [{ value: 5 }])
+    expect(told(one(at(300)))).toBe(5)
+    expect(told(one(at(0)))).toBe('stale')
+    put(1, 'redis', [{ value: 7 }])
+    expect(told(one(at(1)))).toBe(7)
+  })
+
+  test('a sum beyond what a double can hold is absent', () => {
+    const { at, put } = stage(signalOf())
+    for (const origin of ['a', 'b', 'c']) put(0, origin, [{ value: 1.7e308 }])
+    expect(told(one(at(1)))).toBe('absent')
   })
 })
 
@@ -324,6 +367,26 @@ describe('holds', () => {
     expect(told(one(at(45)))).toBe('stale')
     put(70, 'redis', [{ value: 4 }])
     expect(told(one(at(70)))).toBe(4)
+  })
+
+  test('a held total is spread by finite numbers, whatever the parts are', () => {
+    const signal = signalOf({
+      stabilize,
+      combine: { function: 'sum', by: ['pod'], minCoverage: 1 },
+      expose: PODS_EXPOSURE,
+    })
+    for (const [a, b] of [
+      [5e-324, 0],
+      [50, -49],
+      [0, 0],
+    ] as const) {
+      const { at, put } = stage(signal)
+      for (const pod of ['a', 'b']) put(0, pod, [{ value: 100, labels: { pod } }])
+      at(0)
+      put(10, 'a', [{ value: a, labels: { pod: 'a' } }])
+      put(10, 'b', [{ value: b, labels: { pod: 'b' } }])
+      expect(at(10).map((reading) => told(reading))).toEqual([100, 100])
+    }
   })
 
   test('of pods the total is held, so it stays when a pod goes away', () => {
