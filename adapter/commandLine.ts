@@ -162,8 +162,14 @@ function tlsOf(
   values: { 'tls-cert-file'?: string; 'tls-key-file'?: string; 'self-signed'?: string },
   env: Environment,
 ): ServeOptions['tls'] {
-  if (values['self-signed'] !== undefined)
-    return { kind: 'self-signed', names: values['self-signed'].split(',') }
+  if (values['self-signed'] !== undefined) {
+    const names = values['self-signed'].split(',').map((name) => name.trim())
+    if (names.includes(''))
+      throw new RangeError(
+        `--self-signed is "${values['self-signed']}": comma-separated names, such as localhost`,
+      )
+    return { kind: 'self-signed', names }
+  }
   const certFile = values['tls-cert-file'] ?? env['ADAPTER_TLS_CERT']
   const keyFile = values['tls-key-file'] ?? env['ADAPTER_TLS_KEY']
   if (certFile === undefined || keyFile === undefined)

@@ -1,7 +1,7 @@
 import { createServer } from 'node:https'
 import type { Server, ServerOptions } from 'node:https'
-import type { RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { RequestListener, ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Clock, Logger } from '../src/ports.ts'
 
 export interface HttpsServerDeps {
@@ -14,22 +14,31 @@ export interface HttpsServer {
   readonly server: Server
   /** Resolves with the port once connections are taken; rejects where the address cannot be had. */
   listen(address: string, port: number): Promise<number>
-  /** Takes no new connection, lets what is in flight finish for at most `graceMs`, then ends the rest. */
+  /** From now on each answer ends its connection (`Connection: close`), so that clients go elsewhere. */
+  drain(): void
+  /**
+   * Takes no new connection and ends those without a request in flight; lets requests finish for at most
+   * `graceMs`, then ends the rest.
+   */
   close(graceMs: number): Promise<void>
 }
 
 const HEADER_BYTES_MAX = 64 * 1024
 const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000
+const HANDSHAKE_TIMEOUT_MS = 10_000
 /** Longer than clients keep an idle connection (Go's transport: 90 s), so that they end it, not we. */
 const KEEP_ALIVE_MS = 120_000
 const CONNECTIONS_MAX = 4096
 
 export function createHttpsServer(listener: RequestListener, deps: HttpsServerDeps): HttpsServer {
   const { clock, log, tls } = deps
+  const inFlight = new Set<ServerResponse>()
+  let draining = false
   const server = createServer(
     {
       ...tls,
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       minVersion: 'TLSv1.2',
       // Asked for and not demanded: probes have none, and identity is decided for each request.
       requestCert: true,
@@ -39,10 +48,28 @@ export function createHttpsServer(listener: RequestListener, deps: HttpsServerDe
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
-    listener,
+    (request, response) => {
+      if (draining) response.setHeader('Connection', 'close')
+      inFlight.add(response)
+      response.once('close', () => inFlight.delete(response))
+      listener(request, response)
+    },
   )
+  // Node's own list knows a connection only after its handshake: one that never begins it is ended by us.
+  const sockets = new Map<Socket, string>()
+  server.on('connection', (socket: Socket) => {
+    sockets.set(socket, peerOf(socket))
+    socket.once('close', () => sockets.delete(socket))
+  })
   server.maxConnections = CONNECTIONS_MAX
   server.on('tlsClientError', (error) => log.debug('tls-client-error', { error }))
+
+  function drain(): void {
+    draining = true
+    for (const response of inFlight)
+      if (!response.headersSent) response.setHeader('Connection', 'close')
+  }
+
   return {
     server,
     listen: (address, port) =>
@@ -54,7 +81,9 @@ export function createHttpsServer(listener: RequestListener, deps: HttpsServerDe
           resolve((server.address() as AddressInfo).port)
         })
       }),
+    drain,
     async close(graceMs) {
+      drain()
       const closed = new AbortController()
       const ended = new Promise<void>((resolve) => {
         server.close(() => {
@@ -62,10 +91,17 @@ export function createHttpsServer(listener: RequestListener, deps: HttpsServerDe
           resolve()
         })
       })
+      const busy = new Set(Array.from(inFlight, ({ req }) => peerOf(req.socket)))
+      for (const [socket, peer] of sockets) if (!busy.has(peer)) socket.destroy()
       const late = clock.sleep(graceMs, closed.signal)
       await Promise.race([ended, late])
-      server.closeAllConnections()
+      for (const socket of sockets.keys()) socket.destroy()
       await ended
     },
   }
+}
+
+/** What a connection and the TLS socket upon it have in common. */
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }

@@ -8,7 +8,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 export function createLogger(
   clock: Clock,
   level: LogLevel,
-  out: (line: string) => void = (line) => process.stderr.write(`${line}\n`),
+  out: (line: string) => void = stderrLines(),
 ): Logger {
   const least = LOG_LEVELS.indexOf(level)
   const at =
@@ -19,6 +19,12 @@ export function createLogger(
       out(JSON.stringify({ time, level: name, event, ...fields }, errorAsMessage))
     }
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+/** Whoever reads the log may go away (EPIPE); autoscaling goes on without a log. */
+function stderrLines(): (line: string) => void {
+  process.stderr.on('error', () => undefined)
+  return (line) => process.stderr.write(`${line}\n`)
 }
 
 function errorAsMessage(_key: string, value: unknown): unknown {

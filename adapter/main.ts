@@ -33,7 +33,7 @@ import { createHttpsServer } from './httpsServer.ts'
 import { createLogger } from './log.ts'
 import { openKedaEdge } from './kedaEdge.ts'
 import { createMetricsApi } from './metrics-api/app.ts'
-import { parseSelector } from './metrics-api/selector.ts'
+import { parseSelector, SelectorError } from './metrics-api/selector.ts'
 import { writeReplay } from './replay.ts'
 import { delegatedAuthenticator } from './security/authenticate.ts'
 import { delegatedAuthorizer } from './security/authorize.ts'
@@ -49,6 +49,19 @@ const CONFIG_INTERVAL_MS = 2000
 const IN_FLIGHT_GRACE_MS = 10_000
 /** The Service that APIServices point to; its certificate must carry this name. */
 const SERVICE_NAME = 'custom-metrics-adapter.monitoring.svc'
+
+/** Pods are selected by the same rules as in requests, so a selector is checked by the same parser. */
+const CHECKS = {
+  selectorProblem(text: string): string | undefined {
+    try {
+      parseSelector(text)
+      return undefined
+    } catch (thrown) {
+      if (thrown instanceof SelectorError) return thrown.message
+      throw thrown
+    }
+  },
+}
 
 async function main(args: readonly string[]): Promise<number> {
   try {
@@ -87,7 +100,7 @@ function replayer({ policy, startDelayMs, capacity }: ReplayOptions) {
 }
 
 async function check(paths: readonly string[]): Promise<number> {
-  const loaded = loadConfig(await readConfigFiles(paths))
+  const loaded = loadConfig(await readConfigFiles(paths), CHECKS)
   if (loaded.ok) {
     const { signals, adapter } = loaded.config
     process.stdout.write(`right: ${adapter.sources.length} sources, ${signals.length} signals\n`)
@@ -99,7 +112,7 @@ async function check(paths: readonly string[]): Promise<number> {
 
 async function serve(options: ServeOptions): Promise<number> {
   const log = createLogger(clock, options.logLevel)
-  const loaded = loadConfig(await readConfigFiles(options.config))
+  const loaded = loadConfig(await readConfigFiles(options.config), CHECKS)
   if (!loaded.ok) {
     for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`)
     return 1
@@ -165,12 +178,17 @@ async function compose(
     ...keda.components,
   ]
   if (watched !== undefined) parts.push(watched)
-  const running = parts.map((part) => part.run(life.signal))
-  const failed = Promise.all(running)
+  let running: readonly Promise<void>[] = []
+  stopping.addEventListener('abort', () => https.drain(), { once: true })
   try {
+    // Ports first: one that is taken is told before any source is asked.
     const address = options.address ?? metricsApi.address
     await keda.listen()
     const port = await https.listen(address, options.port ?? metricsApi.port)
+    // The first evaluation is done when this returns, hence before the first request is read.
+    running = parts.map((part) => part.run(life.signal))
+    const failed = Promise.all(running)
+    failed.catch(() => undefined)
     log.info('listening', { address, port, version: VERSION, auth: metricsApi.auth.mode })
     await Promise.race([aborted(stopping), failed])
     // Readiness is off now: who balances over several adapters stops sending before connections end.
@@ -251,6 +269,7 @@ async function createEngine(
     clock,
     log,
     intervalMs: CONFIG_INTERVAL_MS,
+    checks: CHECKS,
     apply: (config) => {
       warnOfRestart(current, config, log)
       current = config

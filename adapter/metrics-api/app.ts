@@ -199,7 +199,7 @@ function serveExternal(exchange: Exchange, route: ExternalRoute, query: Query): 
   const encoding = encodingFor(request.headers.accept)
   if (encoding === undefined) return refuse(exchange, notAcceptable(VALUE_TYPES))
   if (query.watch) return refuse(exchange, watchRefused('*.external.metrics.k8s.io'))
-  const selector = compile(query.labelSelector)
+  const selector = compile('labelSelector', query.labelSelector)
   if ('code' in selector) return refuse(exchange, selector)
   const answer = answerExternal(deps, route, selector, deps.clock.nowMs())
   if (answer.kind === 'failure') return refuse(exchange, answer.failure)
@@ -212,9 +212,9 @@ function serveCustom(exchange: Exchange, route: CustomRoute, query: Query): void
   const encoding = encodingFor(request.headers.accept)
   if (encoding === undefined) return refuse(exchange, notAcceptable(VALUE_TYPES))
   if (query.watch) return refuse(exchange, watchRefused('*.custom.metrics.k8s.io'))
-  const objects = compile(query.labelSelector)
+  const objects = compile('labelSelector', query.labelSelector)
   if ('code' in objects) return refuse(exchange, objects)
-  const metric = compile(query.metricLabelSelector)
+  const metric = compile('metricLabelSelector', query.metricLabelSelector)
   if ('code' in metric) return refuse(exchange, metric)
   const answer = answerCustom(deps, route, { objects, metric }, deps.clock.nowMs())
   if (answer.kind === 'failure') return refuse(exchange, answer.failure)
@@ -226,12 +226,16 @@ function watchRefused(kind: string): Failure {
   return methodNotAllowed(`watch is not supported on resources of kind "${kind}"`)
 }
 
-function compile(text: string): ParsedSelector | Failure {
+const SHOWN_LENGTH_MAX = 200
+
+/** Says which selector is bad and what it is, then why, in the words of Kubernetes. */
+function compile(parameter: string, text: string): ParsedSelector | Failure {
   try {
     return parseSelector(text)
   } catch (thrown) {
-    if (thrown instanceof SelectorError) return badRequest(thrown.message)
-    throw thrown
+    if (!(thrown instanceof SelectorError)) throw thrown
+    const shown = text.length > SHOWN_LENGTH_MAX ? `${text.slice(0, SHOWN_LENGTH_MAX)}…` : text
+    return badRequest(`${parameter} ${JSON.stringify(shown)}: ${thrown.message}`)
   }
 }
 

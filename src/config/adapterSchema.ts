@@ -46,21 +46,36 @@ const clientCertificates = z.strictObject({
     .meta({ description: 'CA of the client certificates (PEM); left out: --tls-ca-file' }),
 })
 
+/** The message where `mode` is none of the known ones. */
+function oneOf(...modes: readonly string[]) {
+  return {
+    error: ({ code }: { readonly code?: string }) =>
+      code === 'invalid_union' ? `must be one of ${modes.join(', ')}` : undefined,
+  }
+}
+
+/** A value older than this is of little use to an autoscaler, which asks every 15 s. */
+const INTERVAL_MAX_MS = 10_000
+
 const authSchema = z
-  .union([
-    z.strictObject({ mode: z.literal('delegated') }).meta({
-      description:
-        'as an aggregated API server: request-header CA, client CA, TokenReview, SubjectAccessReview',
-    }),
-    clientCertificates.extend({ mode: z.literal('clientCertificates') }),
-    z.strictObject({
-      mode: z.literal('tokenFile'),
-      tokenFile: z.string().min(1).meta({ description: 'lines of token,user,group|group' }),
-    }),
-    z
-      .strictObject({ mode: z.literal('insecureOpen') })
-      .meta({ description: 'everybody may read; for a trial only' }),
-  ])
+  .discriminatedUnion(
+    'mode',
+    [
+      z.strictObject({ mode: z.literal('delegated') }).meta({
+        description:
+          'as an aggregated API server: request-header CA, client CA, TokenReview, SubjectAccessReview',
+      }),
+      clientCertificates.extend({ mode: z.literal('clientCertificates') }),
+      z.strictObject({
+        mode: z.literal('tokenFile'),
+        tokenFile: z.string().min(1).meta({ description: 'lines of token,user,group|group' }),
+      }),
+      z
+        .strictObject({ mode: z.literal('insecureOpen') })
+        .meta({ description: 'everybody may read; for a trial only' }),
+    ],
+    oneOf('delegated', 'clientCertificates', 'tokenFile', 'insecureOpen'),
+  )
   .prefault({ mode: 'delegated' })
 
 const externalScalerSchema = z
@@ -68,26 +83,30 @@ const externalScalerSchema = z
     address: z.string().default('::').meta({ description: 'address to listen on' }),
     port: z.int().min(0).max(65_535).default(6444),
     auth: z
-      .union([
-        clientCertificates
-          .extend({
-            mode: z.literal('clientCertificates'),
-            namespaces: z
-              .record(z.string().min(1), z.array(z.string().min(1)))
-              .optional()
-              .meta({
-                description:
-                  "common name of a client certificate to the namespaces whose signals it may ask for; left out: those of every certificate's ScaledObjects",
-              }),
-          })
-          .meta({ description: 'TLS both ways' }),
-        z
-          .strictObject({ mode: z.literal('insecureOpen') })
-          .meta({ description: 'TLS, and everybody may read; for a trial only' }),
-        z
-          .strictObject({ mode: z.literal('insecurePlaintext') })
-          .meta({ description: 'no TLS, and everybody may read; for a trial only' }),
-      ])
+      .discriminatedUnion(
+        'mode',
+        [
+          clientCertificates
+            .extend({
+              mode: z.literal('clientCertificates'),
+              namespaces: z
+                .record(z.string().min(1), z.array(z.string().min(1)))
+                .optional()
+                .meta({
+                  description:
+                    "common name of a client certificate to the namespaces whose signals it may ask for; left out: those of every certificate's ScaledObjects",
+                }),
+            })
+            .meta({ description: 'TLS both ways' }),
+          z
+            .strictObject({ mode: z.literal('insecureOpen') })
+            .meta({ description: 'TLS, and everybody may read; for a trial only' }),
+          z
+            .strictObject({ mode: z.literal('insecurePlaintext') })
+            .meta({ description: 'no TLS, and everybody may read; for a trial only' }),
+        ],
+        oneOf('clientCertificates', 'insecureOpen', 'insecurePlaintext'),
+      )
       .prefault({ mode: 'clientCertificates' }),
   })
   .meta({ description: 'gRPC port for KEDA; left out: none' })
@@ -110,9 +129,15 @@ export const adapterSpecSchema = z.strictObject({
     .optional()
     .meta({ description: 'namespaces whose pods are watched; left out: all' }),
   evaluation: z
-    .strictObject({ interval: positiveDurationSchema.prefault('1s') })
+    .strictObject({
+      interval: positiveDurationSchema
+        .refine((ms) => ms <= INTERVAL_MAX_MS, {
+          error: 'must be 10s or less: autoscalers ask every 15s',
+        })
+        .prefault('1s'),
+    })
     .prefault({})
-    .meta({ description: 'how often every signal is evaluated' }),
+    .meta({ description: 'how often every signal is evaluated; at most 10s' }),
   limits: z
     .strictObject({
       series: z.int().min(1).default(50_000).meta({ description: 'series kept, over all sources' }),

@@ -1,7 +1,7 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock, Component, Logger } from '../ports.ts'
-import type { Config, ConfigFile, Loaded } from './load.ts'
+import type { Config, ConfigChecks, ConfigFile, Loaded } from './load.ts'
 import { messageOf } from '../errors.ts'
 import { loadConfig } from './load.ts'
 import { formatProblem } from './problems.ts'
@@ -10,11 +10,18 @@ const FILE_BYTES_MAX = 4 * 1024 * 1024
 const FILES_MAX = 2000
 const CONFIG_NAME = /\.(ya?ml|json)$/
 
-/** Reads files, and of folders those named *.yaml, *.yml or *.json, in the order of their names. */
+/**
+ * Reads files, and of folders those named *.yaml, *.yml or *.json, in the order of their names. A file that
+ * is named twice is read once.
+ */
 export async function readConfigFiles(paths: readonly string[]): Promise<ConfigFile[]> {
   const files: ConfigFile[] = []
+  const read = new Set<string>()
   for (const path of paths) {
     for (const file of await filesAt(path)) {
+      const real = await realpath(file)
+      if (read.has(real)) continue
+      read.add(real)
       const { size } = await stat(file)
       if (size > FILE_BYTES_MAX) throw new Error(`${file} is larger than ${FILE_BYTES_MAX} bytes`)
       files.push({ path: file, text: await readFile(file, 'utf8') })
@@ -35,6 +42,7 @@ export interface ConfigFilesDeps {
   readonly clock: Clock
   readonly log: Logger
   readonly intervalMs: number
+  readonly checks?: ConfigChecks
   apply(config: Config): void
 }
 
@@ -58,14 +66,14 @@ export interface ConfigState {
  * configuration goes on.
  */
 export function createConfigFiles(deps: ConfigFilesDeps): ConfigFiles {
-  const { paths, clock, log, intervalMs, apply } = deps
+  const { paths, clock, log, intervalMs, checks, apply } = deps
   let seen: string | undefined
   let state: ConfigState = { generation: 0, lastAppliedMs: 0, problems: [] }
 
   async function load(): Promise<Loaded> {
     const files = await readConfigFiles(paths)
     seen = JSON.stringify(files)
-    const loaded = loadConfig(files)
+    const loaded = loadConfig(files, checks)
     if (loaded.ok) {
       apply(loaded.config)
       state = { generation: state.generation + 1, lastAppliedMs: clock.nowMs(), problems: [] }

@@ -9,7 +9,7 @@ import type { Signal } from '../model.ts'
 import type { AdapterSpec } from './adapterSchema.ts'
 import type { Problem } from './problems.ts'
 import type { SignalSpec } from './signalSchema.ts'
-import { adapterDocumentSchema, adapterSpecSchema } from './adapterSchema.ts'
+import { adapterDocumentSchema } from './adapterSchema.ts'
 import { compileSignal } from './compile.ts'
 import { knownFields } from './jsonSchema.ts'
 import { mendOf, nearest, shownValue } from './problems.ts'
@@ -40,16 +40,30 @@ interface PlacedSignal extends Placed<SignalSpec> {
   readonly name: string
 }
 
-export function loadConfig(files: readonly ConfigFile[]): Loaded {
+/** What only the edges can judge. */
+export interface ConfigChecks {
+  /** Why a label selector of pods does not parse; undefined where it does. */
+  selectorProblem(text: string): string | undefined
+}
+
+const NO_CHECKS: ConfigChecks = { selectorProblem: () => undefined }
+
+export function loadConfig(files: readonly ConfigFile[], checks: ConfigChecks = NO_CHECKS): Loaded {
   const problems: Problem[] = []
   const adapters: Placed<AdapterSpec>[] = []
   const signals: PlacedSignal[] = []
-  for (const document of files.flatMap((file) => parseFile(file, problems))) {
-    readDocument(document, { adapters, signals, problems })
+  const documents = files.flatMap((file) => parseFile(file, problems))
+  // What is not read at all may have been the MetricsAdapter.
+  let unread = problems.length > 0
+  for (const document of documents) {
+    const refused = !readDocument(document, { adapters, signals, problems })
+    if (refused && document.value['kind'] !== 'Signal') unread = true
   }
+  if (adapters.length === 0 && !unread) problems.push(NO_ADAPTER)
   const adapter = oneAdapter(adapters, problems)
+  if (adapters[0] !== undefined) checkSelectors(adapters[0], checks, problems)
   const compiled = compileAll(adapter, signals, problems)
-  if (problems.length > 0) return { ok: false, problems }
+  if (adapter === undefined || problems.length > 0) return { ok: false, problems }
   return { ok: true, config: { adapter, signals: compiled } }
 }
 
@@ -64,7 +78,8 @@ function parseFile(file: ConfigFile, problems: Problem[]): ParsedDocument[] {
   if (!Array.isArray(documents)) return []
   const parsed: ParsedDocument[] = []
   for (const document of documents) {
-    for (const error of document.errors) {
+    // The first alone: those after it mostly follow from it.
+    for (const error of document.errors.slice(0, 1)) {
       const where = `${file.path}:${error.linePos?.[0].line ?? 1}`
       problems.push({
         where,
@@ -126,7 +141,8 @@ interface Sorted {
   readonly problems: Problem[]
 }
 
-function readDocument(document: ParsedDocument, sorted: Sorted): void {
+/** False where the document is refused; why is added to the problems. */
+function readDocument(document: ParsedDocument, sorted: Sorted): boolean {
   const { value } = document
   const title = titleOf(value)
   if (value['apiVersion'] !== API_VERSION || !isKind(value['kind'])) {
@@ -139,7 +155,7 @@ function readDocument(document: ParsedDocument, sorted: Sorted): void {
       value: shown,
       mend,
     })
-    return
+    return false
   }
   if (value['kind'] === 'Signal') {
     const result = signalDocumentSchema.safeParse(value)
@@ -152,11 +168,12 @@ function readDocument(document: ParsedDocument, sorted: Sorted): void {
       namespace: metadata.namespace,
       name: metadata.name,
     })
-    return
+    return true
   }
   const result = adapterDocumentSchema.safeParse(value)
   if (!result.success) return complain(document, title, result.error, sorted.problems)
   sorted.adapters.push({ document, title, spec: result.data.spec })
+  return true
 }
 
 function isKind(kind: unknown): kind is 'MetricsAdapter' | 'Signal' {
@@ -176,7 +193,7 @@ function complain(
   title: string,
   error: z.ZodError,
   problems: Problem[],
-): void {
+): false {
   for (const issue of error.issues) {
     problems.push({
       where: document.whereIs(issue.path),
@@ -186,9 +203,36 @@ function complain(
       mend: mendOf(issue, knownFields()),
     })
   }
+  return false
 }
 
-function oneAdapter(adapters: readonly Placed<AdapterSpec>[], problems: Problem[]): AdapterSpec {
+const NO_ADAPTER: Problem = {
+  where: 'configuration',
+  field: 'MetricsAdapter',
+  value: undefined,
+  mend: `no MetricsAdapter document: add one (apiVersion: ${API_VERSION}, kind: MetricsAdapter)`,
+}
+
+function checkSelectors(
+  { document, title, spec }: Placed<AdapterSpec>,
+  checks: ConfigChecks,
+  problems: Problem[],
+): void {
+  for (const [index, { scrape }] of spec.sources.entries()) {
+    const value = scrape?.pods?.labelSelector
+    const mend = value === undefined ? undefined : checks.selectorProblem(value)
+    if (value === undefined || mend === undefined) continue
+    const path = ['spec', 'sources', index, 'scrape', 'pods', 'labelSelector']
+    const where = document.whereIs(path)
+    problems.push({ where, field: `${title}: ${path.join('.')}`, value, mend })
+  }
+}
+
+/** Undefined where there is none that can be read. */
+function oneAdapter(
+  adapters: readonly Placed<AdapterSpec>[],
+  problems: Problem[],
+): AdapterSpec | undefined {
   const [first, second] = adapters
   if (second !== undefined) {
     const mend = `there is already ${first?.title ?? 'one'}: keep one MetricsAdapter`
@@ -199,10 +243,11 @@ function oneAdapter(adapters: readonly Placed<AdapterSpec>[], problems: Problem[
       mend,
     })
   }
-  const adapter = first?.spec ?? adapterSpecSchema.parse({})
+  if (first === undefined) return undefined
+  const adapter = first.spec
   const names = new Set<string>()
   for (const [index, source] of adapter.sources.entries()) {
-    if (names.has(source.name) && first !== undefined) {
+    if (names.has(source.name)) {
       const path = ['spec', 'sources', index, 'name']
       const field = `${first.title}: ${path.join('.')}`
       const mend = 'another source has this name: choose a different one'
@@ -213,8 +258,9 @@ function oneAdapter(adapters: readonly Placed<AdapterSpec>[], problems: Problem[
   return adapter
 }
 
+/** Without an adapter, signals are checked for themselves: nothing is said of sources and limits. */
 function compileAll(
-  adapter: AdapterSpec,
+  adapter: AdapterSpec | undefined,
   placed: readonly PlacedSignal[],
   problems: Problem[],
 ): Signal[] {
@@ -226,9 +272,12 @@ function compileAll(
       const field = `${one.title}: ${full.map(String).join('.')}`
       problems.push({ where: one.document.whereIs(full), field, value, mend })
     }
-    const source = adapter.sources.find((candidate) => candidate.name === one.spec.source)
+    const source =
+      adapter === undefined
+        ? { name: one.spec.source }
+        : adapter.sources.find((candidate) => candidate.name === one.spec.source)
     if (source === undefined) {
-      const names = adapter.sources.map((candidate) => candidate.name)
+      const names = adapter?.sources.map((candidate) => candidate.name) ?? []
       const near = nearest(one.spec.source, names)
       const hint =
         near === undefined ? `one of: ${names.join(', ') || '(none configured)'}` : `"${near}"?`
@@ -245,7 +294,7 @@ function compileAll(
     for (const { path, mend } of mistakes)
       say(path, shownValue(one.document.value, ['spec', ...path]), mend)
     for (const signal of signals) {
-      if (signal.window.durationMs > adapter.limits.history)
+      if (adapter !== undefined && signal.window.durationMs > adapter.limits.history)
         say(
           ['window', 'duration'],
           `${signal.window.durationMs} ms`,
@@ -260,7 +309,7 @@ function compileAll(
       compiled.push(signal)
     }
   }
-  if (compiled.length > adapter.limits.signals)
+  if (adapter !== undefined && compiled.length > adapter.limits.signals)
     problems.push({
       where: 'configuration',
       field: 'signals',

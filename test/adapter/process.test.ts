@@ -1,6 +1,10 @@
+import { spawn } from 'node:child_process'
 import { createServer } from 'node:http'
+import { Agent, get } from 'node:https'
+import { connect } from 'node:net'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { AddressInfo } from 'node:net'
 import type { AdapterProcess } from '../setup/adapterProcess.ts'
@@ -10,6 +14,7 @@ import { eventually, temporaryFolder } from '../setup/running.ts'
 const folder = temporaryFolder()
 const configFile = join(folder.path, 'tideline.yaml')
 const tokenFile = join(folder.path, 'tokens')
+const MAIN = join(import.meta.dirname, '../../adapter/main.ts')
 const TOKEN = { authorization: 'Bearer t0ken' }
 const EXTERNAL = '/apis/external.metrics.k8s.io/v1beta1/namespaces/vision'
 
@@ -29,7 +34,7 @@ metadata: {name: test}
 spec:
   metricsApi:
     auth: {mode: tokenFile, tokenFile: ${tokenFile}}
-    drain: 0s
+    drain: 2s
   evaluation: {interval: 50ms}
   sources:
     - name: pods
@@ -95,6 +100,18 @@ function becomes(path: string, expected: unknown): Promise<void> {
   )
 }
 
+/** Asks whether it is ready as a client that would keep its connection. */
+function probe(port: number): Promise<{ status?: number; connection?: string }> {
+  const agent = new Agent({ keepAlive: true, rejectUnauthorized: false })
+  return new Promise((resolve, reject) => {
+    get({ host: '127.0.0.1', port, path: '/readyz', agent }, (response) => {
+      const { statusCode: status = 0, headers } = response.resume()
+      resolve({ status, connection: headers.connection ?? '' })
+      response.once('end', () => agent.destroy())
+    }).on('error', reject)
+  })
+}
+
 describe('the adapter as its own process', () => {
   test('what a pod says arrives at both metrics APIs', async () => {
     await becomes(`${EXTERNAL}/queue_depth`, ['7'])
@@ -110,6 +127,7 @@ describe('the adapter as its own process', () => {
     const wrong = { headers: { authorization: 'Bearer other' } }
     expect((await adapter.get(`${EXTERNAL}/queue_depth`, wrong)).status).toBe(401)
     expect((await adapter.get('/readyz')).text).toBe('ok')
+    expect(await probe(adapter.port)).toEqual({ status: 200, connection: 'keep-alive' })
   })
 
   test('a new configuration is taken without restart, a bad one refused, the last good one goes on', async () => {
@@ -127,6 +145,30 @@ describe('the adapter as its own process', () => {
     expect(metrics.text).toContain('tideline_config_refused 1')
     writeFileSync(configFile, configText())
     await becomes(`${EXTERNAL}/queue_depth`, ['0'])
+  })
+
+  test('it goes on where nobody reads its log any more', async () => {
+    const args = ['--config', configFile, '--self-signed', 'localhost']
+    const child = spawn(
+      process.execPath,
+      [MAIN, ...args, '--address', '127.0.0.1', '--port', '0', '--log-level', 'debug'],
+      { stdio: ['ignore', 'ignore', 'pipe'] },
+    )
+    const exit = new Promise((resolve) => child.once('exit', resolve))
+    let text = ''
+    child.stderr.on('data', (part: Buffer) => (text += part.toString()))
+    const port = await eventually('it listens', async () => {
+      const [, found] = /"event":"listening".*"port":(\d+)/.exec(text) ?? []
+      if (found === undefined) throw new Error(text)
+      return Number(found)
+    })
+    child.stderr.destroy()
+    child.kill('SIGTERM')
+    // It has said by then that it stops, and could not.
+    await eventually('readiness is off', async () =>
+      expect(await probe(port)).toMatchObject({ status: 503 }),
+    )
+    expect(await exit).toBe(0)
   })
 
   test('its own metrics tell of sources and readings', async () => {
@@ -150,8 +192,35 @@ describe('the adapter as its own process', () => {
     await becomes(`${EXTERNAL}/queue_depth`, ['5'])
   })
 
-  test('it ends cleanly when told to', async () => {
-    expect(await adapter.stop('SIGTERM')).toBe(0)
+  test('it ends cleanly when told to, whoever holds a connection without asking', async () => {
+    const silent = connect(adapter.port, '127.0.0.1')
+    const greeted = connectTls({
+      host: '127.0.0.1',
+      port: adapter.port,
+      rejectUnauthorized: false,
+    })
+    const ended = [silent, greeted].map(
+      (socket) =>
+        new Promise<void>((resolve) => {
+          socket.on('error', () => undefined)
+          socket.once('close', () => resolve())
+        }),
+    )
+    await Promise.all([
+      new Promise((resolve) => silent.once('connect', resolve)),
+      new Promise((resolve) => greeted.once('secureConnect', resolve)),
+    ])
+    const startMs = performance.now()
+    const stopped = adapter.stop('SIGTERM')
+    // While others learn that it goes, it answers, and each answer ends its connection.
+    await eventually('readiness is off', async () => {
+      const { status, connection } = await probe(adapter.port)
+      expect({ status, connection }).toEqual({ status: 503, connection: 'close' })
+    })
+    expect(await stopped).toBe(0)
+    // Not the 10 s that requests in flight are given.
+    expect(performance.now() - startMs).toBeLessThan(8000)
+    await Promise.all(ended)
     expect(adapter.log.at(-1)).toMatchObject({ event: 'stopped' })
   })
 })
@@ -163,6 +232,28 @@ describe('a start that cannot be', () => {
     expect(await start([])).toContain('--config is missing')
     expect(await start(['--config', configFile])).toContain('--tls-cert-file')
     expect(await start(['--confg', configFile])).toContain('confg')
+    const unnamed = ['--config', configFile, '--self-signed', '']
+    expect(await start(unnamed)).toContain('--self-signed is ""')
+  })
+
+  test('says that its port is taken', async () => {
+    const { port } = pod.address() as AddressInfo
+    const at = ['--address', '127.0.0.1', '--port', String(port)]
+    const said = await start(['--config', configFile, '--self-signed', 'localhost', ...at])
+    expect(said).toContain('EADDRINUSE')
+  })
+
+  test('says that a selector of pods does not parse', async () => {
+    const pods = "scrape: {pods: {labelSelector: 'app in', port: 80}}"
+    writeFileSync(
+      configFile,
+      configText().replace('sources:', `sources:\n    - name: p\n      ${pods}`),
+    )
+    // Named twice, told once.
+    const said = await start(['check', '--config', configFile, '--config', configFile])
+    expect(said.split('labelSelector')).toHaveLength(2)
+    expect(said).toContain('spec.sources.0.scrape.pods.labelSelector (is app in): ')
+    writeFileSync(configFile, configText())
   })
 
   test('says what is wrong in the configuration, with its place', async () => {

@@ -255,7 +255,42 @@ expose: {external: {name: m}}`,
 
   test('an external scaler without a mode that is known', () => {
     const text = ADAPTER.replace('spec:', 'spec:\n  externalScaler: {auth: {mode: open}}')
-    expect(problems(text)[0]).toContain('spec.externalScaler.auth')
+    expect(problems(text)).toEqual([
+      'tideline.yaml:5: MetricsAdapter tideline: spec.externalScaler.auth.mode (is "open"): must be one of clientCertificates, insecureOpen, insecurePlaintext',
+    ])
+  })
+
+  test.each([
+    [
+      'metricsApi: {auth: {mode: opne}}',
+      'spec.metricsApi.auth.mode (is "opne"): must be one of delegated, clientCertificates, tokenFile, insecureOpen',
+    ],
+    ['evaluation: {interval: 11s}', 'spec.evaluation.interval (is "11s"): must be 10s or less'],
+    ['metricsApi: {auth: {mode: tokenFile}}', 'spec.metricsApi.auth.tokenFile: '],
+  ])('MetricsAdapter with %s; its signals are not blamed for it', (field, told) => {
+    const text = ADAPTER.replace('spec:', `spec:\n  ${field}`) + signal(QUEUE)
+    expect(problems(text)).toEqual([expect.stringContaining(told)])
+  })
+
+  test('no MetricsAdapter at all, as in a folder that was emptied', () => {
+    const told = [expect.stringContaining('no MetricsAdapter document: ')]
+    expect(loadConfig([])).toMatchObject({ ok: false })
+    expect(problems('')).toEqual(told)
+    expect(problems(signal(QUEUE))).toEqual(told)
+    expect(problems(signal(QUEUE.replace('select', 'selekt')))).toHaveLength(2)
+  })
+
+  test('a selector of pods that does not parse, by the rules that are given', () => {
+    const files = [{ path: 'tideline.yaml', text: ADAPTER.replace('app=vision', "'app in'") }]
+    const selectorProblem = (text: string) => (text === 'app in' ? 'bad' : undefined)
+    const loaded = loadConfig(files, { selectorProblem })
+    expect(loaded.ok ? [] : loaded.problems.map(formatProblem)).toEqual([
+      'tideline.yaml:8: MetricsAdapter tideline: spec.sources.0.scrape.pods.labelSelector (is app in): bad',
+    ])
+  })
+
+  test('of a text that is not YAML the first error alone', () => {
+    expect(problems('a: [1, 2\nb: {\n  c: "d\n')).toHaveLength(1)
   })
 
   test('a source that is not open to the namespace', () => {

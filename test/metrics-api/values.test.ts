@@ -163,7 +163,12 @@ describe('external metrics', () => {
     ['misspelt', 'queu', 404, /did you mean queue\?/],
     ['unknown', 'zzzzzzzzzzzzzz', 404, /served there: queue, total, .* and more/],
     ['the evaluator stands', 'late', 503, /last evaluated 31 s ago/],
-    ['bad selector', 'queue?labelSelector=%3D%3Dbad', 400, /^found '==', expected: !, identifier/],
+    [
+      'bad selector',
+      'queue?labelSelector=%3D%3Dbad',
+      400,
+      /^labelSelector "==bad": found '==', expected: !, identifier/,
+    ],
     ['bad encoding of the query', 'queue?labelSelector=%zz', 400, /percent-encoded/],
     ['watch', 'queue?watch=true', 405, /^watch is not supported on resources of kind "\*\.ext/],
   ])('%s', async (_, path, code, message) => {
@@ -257,7 +262,13 @@ describe('pods', () => {
       /with metricLabelSelector "a=b"/,
     ],
     ['a bad metric selector', '%2A/rps?metricLabelSelector=%3D%3Dbad', 400, /found '=='/],
-    ['a bad pod selector', '%2A/rps?labelSelector=a+in+b', 400, /expected: '\('/],
+    ['a bad pod selector', '%2A/rps?labelSelector=a+in+b', 400, /^labelSelector .*expected: '\('/],
+    [
+      'a bad metric selector',
+      '%2A/rps?metricLabelSelector=a+in+b',
+      400,
+      /^metricLabelSelector "a in b": /,
+    ],
     ['watch', '%2A/rps?watch=1', 405, /watch is not supported/],
   ])('%s', async (_, path, code, message) => {
     const got = await served.get(`${V2}/namespaces/default/pods/${path}`)
