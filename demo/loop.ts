@@ -67,3 +67,7 @@ export interface Asked {
   readonly answer: string
   readonly others: readonly { readonly name: string; readonly answer: string }[]
 }
+
+const BASE = '/apis/custom.metrics.k8s.io/v1beta2/namespaces/vision'
+/** What the loop asks, as the HPA of a Pods metric does. */
+export const PODS_PATH = `${BASE}/pods/*/http_requests_per_second?labelSelector=app%3Dvision`

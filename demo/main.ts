@@ -15,11 +15,11 @@ import type { ChildProcess } from 'node:child_process'
 import { issueCertificate, selfSignedServing } from '../adapter/security/selfSigned.ts'
 import { systemClock } from '../src/clock.ts'
 import { adapterYaml, signalsYaml, targetsJson } from './documents.ts'
-import { connectApi, desiredReplicas, quantityValue } from './loop.ts'
+import { connectApi, desiredReplicas, PODS_PATH, quantityValue } from './loop.ts'
 import type { Api, Asked } from './loop.ts'
 import { createFleet } from './pods.ts'
 import { connectQueue } from './queue.ts'
-import { drawFrame } from './screen.ts'
+import { drawFrame, whereToLook } from './screen.ts'
 
 const LOOP_SECONDS = 2
 const WAVE_SECONDS = 90
@@ -29,27 +29,45 @@ const TARGET_PER_POD = 10
 const PODS_MIN = 1
 const PODS_MAX = 8
 
-const { values } = parseArgs({
-  options: { seconds: { type: 'string' }, redis: { type: 'string' }, port: { type: 'string' } },
-})
+const values = readArguments()
+const seconds = Number(values.seconds ?? Infinity)
+if (!(seconds > 0)) giveUp(`--seconds is "${values.seconds}": a number above 0`)
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort())
 process.once('SIGTERM', () => stop.abort())
 
-async function run(seconds: number): Promise<number> {
+function readArguments() {
+  try {
+    return parseArgs({
+      options: { seconds: { type: 'string' }, redis: { type: 'string' }, port: { type: 'string' } },
+    }).values
+  } catch (thrown) {
+    return giveUp(thrown instanceof Error ? thrown.message : String(thrown))
+  }
+}
+
+function giveUp(reason: string): never {
+  process.stderr.write(`demo: ${reason}\n`)
+  process.exit(2)
+}
+
+async function run(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'tideline-demo-'))
   const fleet = createFleet({ startMs: 4000, podCapacity: 12 })
   const queue = values.redis === undefined ? undefined : connectQueue(values.redis)
   let adapter: ChildProcess | undefined
   let api: Api | undefined
   try {
+    await queue?.connect()
     await fleet.scaleTo(PODS_MIN + 1, 0)
     const targetsFile = join(folder, 'targets.json')
     writeFileSync(targetsFile, targetsJson([]))
-    const started = await startAdapter(folder, targetsFile)
+    const started = startAdapter(folder, targetsFile)
     adapter = started.process
-    api = started.api
-    return await loop({ api, fleet, queue, targetsFile, port: started.port, folder }, seconds)
+    const port = await listeningPort(adapter)
+    api = connectApi({ port, ...started.tls })
+    if (!process.stdout.isTTY) process.stdout.write(`${whereToLook(folder, port)}\n`)
+    return await loop({ api, fleet, queue, targetsFile, port, folder }, seconds)
   } catch (thrown) {
     process.stderr.write(`demo: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`)
     return 1
@@ -62,7 +80,7 @@ async function run(seconds: number): Promise<number> {
   }
 }
 
-async function startAdapter(folder: string, targetsFile: string) {
+function startAdapter(folder: string, targetsFile: string) {
   const nowMs = systemClock.nowMs()
   const { authority, serving } = selfSignedServing(['localhost', '127.0.0.1'], nowMs)
   const client = issueCertificate(
@@ -98,9 +116,7 @@ async function startAdapter(folder: string, targetsFile: string) {
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   )
-  const port = await listeningPort(child)
-  const api = connectApi({ port, ca: authority.cert, ...client })
-  return { process: child, api, port }
+  return { process: child, tls: { ca: authority.cert, ...client } }
 }
 
 /** Reads the adapter's log until it says where it listens. */
@@ -109,6 +125,7 @@ async function listeningPort(child: ChildProcess): Promise<number> {
   const lines: string[] = []
   for await (const line of createInterface({ input: child.stderr })) {
     lines.push(line)
+    if (!line.startsWith('{')) continue
     const { event, port } = JSON.parse(line) as { event?: string; port?: number }
     if (event !== 'listening' || port === undefined) continue
     child.stderr.resume()
@@ -160,8 +177,6 @@ function loadAt(second: number): number {
   return LOAD_MIN + (LOAD_MAX - LOAD_MIN) * wave
 }
 
-const BASE = '/apis/custom.metrics.k8s.io/v1beta2/namespaces/vision'
-const PODS_PATH = `${BASE}/pods/*/http_requests_per_second?labelSelector=app%3Dvision`
 const EXTERNAL = '/apis/external.metrics.k8s.io/v1beta1/namespaces/vision'
 
 interface List {
@@ -200,4 +215,4 @@ async function external(api: Api, base: string, name: string) {
   return { name, answer: status === 200 ? total.toFixed(1) : `${status} ${message}` }
 }
 
-process.exitCode = await run(Number(values.seconds ?? Infinity))
+process.exitCode = await run()

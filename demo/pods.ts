@@ -84,15 +84,17 @@ export function createFleet(options: FleetOptions): Fleet {
     work(requestsPerSecond, seconds, nowMs) {
       for (const pod of live) pod.ready ||= nowMs >= pod.readyAtMs
       const ready = live.filter((pod) => pod.ready)
-      backlog += requestsPerSecond * seconds
+      const arriving = requestsPerSecond * seconds
+      backlog += arriving
       const share = Math.min(backlog / Math.max(1, ready.length), options.podCapacity * seconds)
       for (const pod of ready) {
-        pod.requests += share
+        // What is asked, not what is done: a full pod does no more, and would hide how many are missing.
+        pod.requests += arriving / ready.length
         for (const name of CLASSES) pod.detections[name] += share * SHARES[name]
         backlog -= share
       }
     },
-    waiting: () => backlog,
+    waiting: () => Math.max(0, backlog),
     async close() {
       while (live.length > 0) await stop()
     },

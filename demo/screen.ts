@@ -1,5 +1,6 @@
 /** What the demo shows: a screen that is drawn again on a terminal, a line a step elsewhere. */
 import type { Asked } from './loop.ts'
+import { PODS_PATH } from './loop.ts'
 import type { Pod } from './pods.ts'
 
 export interface Frame {
@@ -19,10 +20,25 @@ export function drawFrame(frame: Frame): void {
   process.stdout.write(`${text}\n`)
 }
 
+/** How to ask the demo's adapter oneself. */
+export function whereToLook(folder: string, port: number): string {
+  return [
+    `curl --cacert ${folder}/ca.crt --cert ${folder}/client.crt --key ${folder}/client.key \\`,
+    `  'https://localhost:${port}${PODS_PATH}'`,
+    `the adapter's own metrics: https://localhost:${port}/metrics`,
+  ].join('\n')
+}
+
+const ANSWER_LENGTH_MAX = 90
+
+function short(answer: string): string {
+  return answer.length > ANSWER_LENGTH_MAX ? `${answer.slice(0, ANSWER_LENGTH_MAX)}…` : answer
+}
+
 function line({ second, load, pods, waiting, asked }: Frame): string {
-  const others = asked.others.map(({ name, answer }) => `${name}=${answer}`).join(' ')
+  const others = asked.others.map(({ name, answer }) => `${name}=${short(answer)}`).join(' ')
   const ready = pods.filter((pod) => pod.ready).length
-  return `${String(second).padStart(4)} s  load ${load.toFixed(1)}/s  pods ${ready}/${pods.length} ready  waiting ${waiting.toFixed(0)}  http_requests_per_second: ${asked.answer}  ${others}`
+  return `${String(second).padStart(4)} s  load ${load.toFixed(1)}/s  pods ${ready}/${pods.length} ready  waiting ${waiting.toFixed(0)}  http_requests_per_second: ${short(asked.answer)}  ${others}`
 }
 
 function screen(frame: Frame): string {
@@ -43,9 +59,7 @@ function screen(frame: Frame): string {
     ...asked.others.map(({ name, answer }) => `${name}: ${answer}`),
     '',
     '\u001b[1mLook for yourself\u001b[0m',
-    `curl --cacert ${folder}/ca.crt --cert ${folder}/client.crt --key ${folder}/client.key \\`,
-    `  'https://localhost:${port}${asked.path}'`,
-    `the adapter's own metrics: https://localhost:${port}/metrics`,
+    whereToLook(folder, port),
     '',
   ].join('\n')
 }

@@ -82,17 +82,20 @@ function table(spec: Node): string[] {
   return ['| field | type | default | what it is |', '| --- | --- | --- | --- |', ...rows]
 }
 
-function fieldRows(node: Node, path: string): string[] {
+function fieldRows(node: Node, path: string, alternative = false): string[] {
   const rows: string[] = []
   const variants = node.oneOf ?? node.anyOf ?? node.allOf ?? []
-  for (const variant of variants) rows.push(...fieldRows(variant, path))
+  // What must be given in one alternative need not be given at all.
+  const alternatives = node.allOf === undefined ? variants.length : 0
+  for (const variant of variants) rows.push(...fieldRows(variant, path, alternatives > 1))
   for (const [name, child] of Object.entries(node.properties ?? {})) {
     const here = `${path}.${name}`
     const must = node.required?.includes(name) === true && child.const === undefined
-    const shown = must ? `**${here}**` : here
+    const shown = must && !alternative ? `**${here}**` : here
+    const text = alternative ? `one of: ${describe(child)}` : describe(child)
     const fallback = child.default === undefined ? '' : `\`${JSON.stringify(child.default)}\``
     rows.push(
-      `| ${shown} | ${escaped(typeText(child))} | ${escaped(fallback)} | ${escaped(describe(child))} |`,
+      `| ${shown} | ${escaped(typeText(child))} | ${escaped(fallback)} | ${escaped(text)} |`,
     )
     rows.push(...fieldRows(child, here))
   }
