@@ -10,13 +10,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { parseArgs } from 'node:util'
 import type { ChildProcess } from 'node:child_process'
 import { issueCertificate, selfSignedServing } from '../adapter/security/selfSigned.ts'
 import { systemClock } from '../src/clock.ts'
 import { adapterYaml, signalsYaml, targetsJson } from './documents.ts'
 import { connectApi, desiredReplicas, PODS_PATH, quantityValue } from './loop.ts'
 import type { Api, Asked } from './loop.ts'
+import type { Options } from './options.ts'
+import { readOptions } from './options.ts'
 import { createFleet } from './pods.ts'
 import { connectQueue } from './queue.ts'
 import { drawFrame, whereToLook } from './screen.ts'
@@ -29,32 +30,24 @@ const TARGET_PER_POD = 10
 const PODS_MIN = 1
 const PODS_MAX = 8
 
-const values = readArguments()
-const seconds = Number(values.seconds ?? Infinity)
-if (!(seconds > 0)) giveUp(`--seconds is "${values.seconds}": a number above 0`)
+const options = optionsOrEnd()
 const stop = new AbortController()
 process.once('SIGINT', () => stop.abort())
 process.once('SIGTERM', () => stop.abort())
 
-function readArguments() {
+function optionsOrEnd(): Options {
   try {
-    return parseArgs({
-      options: { seconds: { type: 'string' }, redis: { type: 'string' }, port: { type: 'string' } },
-    }).values
+    return readOptions()
   } catch (thrown) {
-    return giveUp(thrown instanceof Error ? thrown.message : String(thrown))
+    process.stderr.write(`demo: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`)
+    process.exit(2)
   }
-}
-
-function giveUp(reason: string): never {
-  process.stderr.write(`demo: ${reason}\n`)
-  process.exit(2)
 }
 
 async function run(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'tideline-demo-'))
   const fleet = createFleet({ startMs: 4000, podCapacity: 12 })
-  const queue = values.redis === undefined ? undefined : connectQueue(values.redis)
+  const queue = options.redisUrl === undefined ? undefined : connectQueue(options.redisUrl)
   let adapter: ChildProcess | undefined
   let api: Api | undefined
   try {
@@ -67,7 +60,7 @@ async function run(): Promise<number> {
     const port = await listeningPort(adapter)
     api = connectApi({ port, ...started.tls })
     if (!process.stdout.isTTY) process.stdout.write(`${whereToLook(folder, port)}\n`)
-    return await loop({ api, fleet, queue, targetsFile, port, folder }, seconds)
+    return await loop({ api, fleet, queue, targetsFile, port, folder }, options.seconds)
   } catch (thrown) {
     process.stderr.write(`demo: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`)
     return 1
@@ -99,8 +92,8 @@ function startAdapter(folder: string, targetsFile: string) {
   }
   const caFile = put('ca.crt', authority.cert)
   const config = [
-    put('adapter.yaml', adapterYaml({ caFile, targetsFile, redisUrl: values.redis })),
-    put('signals.yaml', signalsYaml(values.redis !== undefined)),
+    put('adapter.yaml', adapterYaml({ caFile, targetsFile, redisUrl: options.redisUrl })),
+    put('signals.yaml', signalsYaml(options.redisUrl !== undefined)),
   ]
   put('client.crt', client.cert)
   put('client.key', client.key)
@@ -112,7 +105,7 @@ function startAdapter(folder: string, targetsFile: string) {
       ...config.flatMap((path) => ['--config', path]),
       ...['--tls-cert-file', put('tls.crt', serving.cert)],
       ...['--tls-key-file', put('tls.key', serving.key)],
-      ...['--address', '127.0.0.1', '--port', values.port ?? '0'],
+      ...['--address', '127.0.0.1', '--port', String(options.port)],
     ],
     { stdio: ['ignore', 'ignore', 'pipe'] },
   )
