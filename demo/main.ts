@@ -19,6 +19,7 @@ import type { Api, Asked } from './loop.ts'
 import type { Options } from './options.ts'
 import { readOptions } from './options.ts'
 import { createFleet } from './pods.ts'
+import type { Queue } from './queue.ts'
 import { connectQueue } from './queue.ts'
 import { drawFrame, whereToLook } from './screen.ts'
 
@@ -47,11 +48,11 @@ function optionsOrEnd(): Options {
 async function run(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'tideline-demo-'))
   const fleet = createFleet({ startMs: 4000, podCapacity: 12 })
-  const queue = options.redisUrl === undefined ? undefined : connectQueue(options.redisUrl)
+  let queue: Queue | undefined
   let adapter: ChildProcess | undefined
   let api: Api | undefined
   try {
-    await queue?.connect()
+    if (options.redisUrl !== undefined) queue = await connectQueue(options.redisUrl)
     await fleet.scaleTo(PODS_MIN + 1, 0)
     const targetsFile = join(folder, 'targets.json')
     writeFileSync(targetsFile, targetsJson([]))
@@ -137,7 +138,7 @@ async function ended(child: ChildProcess): Promise<void> {
 interface Scene {
   readonly api: Api
   readonly fleet: ReturnType<typeof createFleet>
-  readonly queue: ReturnType<typeof connectQueue> | undefined
+  readonly queue: Queue | undefined
   readonly targetsFile: string
   readonly port: number
   readonly folder: string
