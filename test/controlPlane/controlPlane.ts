@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,6 +35,8 @@ export interface ControlPlane extends Pick<KubeApi, 'api' | 'apply' | 'pathOf'> 
   /** A kubeconfig of the service account, with a token of the API server. */
   accountKubeconfig(namespace: string, name: string): Promise<string>
   accountToken(namespace: string, name: string): Promise<string>
+  /** What the API server logged so far. */
+  apiServerLog(): string
   stop(): Promise<void>
 }
 
@@ -57,6 +59,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const binaries = await controlPlaneBinaries()
   const folder = options.dataDir ?? mkdtempSync(join(tmpdir(), 'tideline-plane-'))
   for (const name of ['certs', 'log']) mkdirSync(join(folder, name), { recursive: true })
+  const logOf = (name: string) => join(folder, 'log', `${name}.log`)
   const programs: Program[] = []
   const life = new AbortController()
   let kubelet = Promise.resolve()
@@ -73,7 +76,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   try {
     const files = makeCertificates(join(folder, 'certs'))
     const run: Run = async (name, parameters, attempt) => {
-      const program = startProgram(binaries[name], parameters, join(folder, 'log', `${name}.log`))
+      const program = startProgram(binaries[name], parameters, logOf(name))
       programs.push(program)
       await program.ready(attempt)
     }
@@ -113,6 +116,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       accountToken,
       accountKubeconfig: async (namespace, name) =>
         write(`${namespace}-${name}.kubeconfig`, { token: await accountToken(namespace, name) }),
+      apiServerLog: () => readFileSync(logOf('kube-apiserver'), 'utf8'),
       stop,
     }
   } catch (thrown) {

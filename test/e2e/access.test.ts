@@ -188,6 +188,39 @@ describe('rights', () => {
   })
 })
 
+describe('what is no metric of a workload', () => {
+  test('everybody may ask whether the adapter lives and is ready', async () => {
+    for (const path of ['/livez', '/readyz'])
+      expect(await askDirectly(world, { path }), path).toMatchObject({ status: 200, text: 'ok' })
+  })
+
+  test("the adapter's own metrics are for whoever has the role of the base", async () => {
+    const account = { name: 'collector', namespace: 'monitoring' }
+    await world.plane.apply([
+      { apiVersion: 'v1', kind: 'ServiceAccount', metadata: account },
+      {
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'ClusterRoleBinding',
+        metadata: { name: 'collector' },
+        roleRef: {
+          apiGroup: 'rbac.authorization.k8s.io',
+          kind: 'ClusterRole',
+          name: 'custom-metrics-adapter:self-metrics-reader',
+        },
+        subjects: [{ kind: 'ServiceAccount', ...account }],
+      },
+    ])
+    const token = await world.plane.accountToken(account.namespace, account.name)
+    const ask = (headers: Readonly<Record<string, string>>) =>
+      askDirectly(world, { path: '/metrics', headers })
+    expect((await ask({})).status).toBe(403)
+    const own = await ask({ authorization: `Bearer ${token}` })
+    expect(own.status).toBe(200)
+    const readings = 'tideline_readings{namespace="vision",signal="frames-waiting",state="fresh"} 1'
+    expect(own.text.split('\n')).toContain(readings)
+  })
+})
+
 describe('forged identities, straight at the adapter', () => {
   const headers = { 'x-remote-user': 'admin', 'x-remote-group': 'system:masters' }
   const subject = '/CN=front-proxy-client'

@@ -42,12 +42,40 @@ async function scalingActive(): Promise<unknown> {
 
 const ACTIVE = WORKLOADS.map(() => 'True ValidMetricFound')
 
+/** What the HPA tells its owner about its metric. */
+async function told(name: (typeof WORKLOADS)[number]): Promise<string> {
+  return (await condition(world.plane, hpaPath(name), 'ScalingActive'))?.message ?? ''
+}
+
 test('the API server finds all three API services available', async () => {
   for (const name of API_SERVICES)
     await becomes(async () => {
       const available = await condition(world.plane, apiServicePath(name), 'Available')
       return available?.status === 'True' || available
     }, true)
+})
+
+/** Of its log; before, while the adapter did not run yet, it had reason to complain. */
+let documentedAt = 0
+
+test('the API server joins the OpenAPI documents of all three to its own', async () => {
+  const wanted = API_SERVICES.map((name) => {
+    const [version = '', ...group] = name.split('.')
+    return `apis/${group.join('.')}/${version}`
+  })
+  const documented = async (version: string) => {
+    type Document = { readonly paths: object }
+    const answer = await world.plane.api<Document | string>('GET', `/openapi/${version}`)
+    // The list of version 3 comes as text.
+    const { paths: all } = typeof answer === 'string' ? (JSON.parse(answer) as Document) : answer
+    const paths = Object.keys(all)
+    return wanted.filter((prefix) =>
+      paths.some((path) => path.replace(/^\//, '').startsWith(prefix)),
+    )
+  }
+  await becomes(() => documented('v3'), wanted)
+  await becomes(() => documented('v2'), wanted)
+  documentedAt = world.plane.apiServerLog().length
 })
 
 test('HPAs on a Pods, an External and an Object metric scale up with the load', async () => {
@@ -75,12 +103,22 @@ test('while the sources are down nothing is scaled down, and the HPAs say why', 
     'False FailedGetObjectMetric',
   ])
   await stays(all, [5, 6, 3], SEVERAL_LOOKS_MS)
-  const told = await condition(world.plane, hpaPath('vision-worker'), 'ScalingActive')
-  expect(told?.message).toMatch(/vision_frames_waiting/)
+  for (const name of WORKLOADS) expect(await told(name), name).toMatch(/timeout/)
+  expect(await told('vision-worker')).toMatch(/vision_frames_waiting has no fresh value/)
+
+  await world.redisDoor.refuse()
+  await becomes(async () => (await told('vision-worker')).includes('ECONNREFUSED'), true)
+  await stays(all, [5, 6, 3], SEVERAL_LOOKS_MS / 2)
 
   world.pods.resume(SERVICE)
   await world.redisDoor.forward()
   await becomes(all, [2, 2, 2])
+})
+
+test('in all this time the API server finds nothing wrong with the OpenAPI documents', () => {
+  const lines = world.plane.apiServerLog().slice(documentedAt).split('\n')
+  const complaints = lines.filter((line) => /openapi/i.test(line) && !/starting/i.test(line))
+  expect(complaints).toEqual([])
 })
 
 test('killing the adapter and starting it again changes no replica count', async () => {
