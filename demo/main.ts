@@ -63,6 +63,8 @@ async function run(): Promise<number> {
     if (!process.stdout.isTTY) process.stdout.write(`${whereToLook(folder, port)}\n`)
     return await loop({ api, fleet, queue, targetsFile, port, folder }, options.seconds)
   } catch (thrown) {
+    // A terminal's Ctrl-C reaches the adapter too, so what was asked last may have had no answer.
+    if (stop.signal.aborted) return 0
     process.stderr.write(`demo: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`)
     return 1
   } finally {
@@ -129,7 +131,7 @@ async function listeningPort(child: ChildProcess): Promise<number> {
 }
 
 async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null) return
+  if (child.exitCode !== null || child.signalCode !== null) return
   const exit = new Promise((resolve) => child.once('exit', resolve))
   child.kill('SIGINT')
   await exit
