@@ -1,8 +1,6 @@
 import type { Clock } from '../../src/ports.ts'
-import { TidelineError } from '../../src/errors.ts'
 import type { Attributes, Authorizer, Decision, User } from '../metrics-api/ports.ts'
-import { ExpiringMap } from './expiringMap.ts'
-import { askWithRetry } from './review.ts'
+import { reviewCache } from './review.ts'
 
 /** `spec` of a SubjectAccessReview (authorization.k8s.io/v1). */
 export interface AccessReviewSpec {
@@ -27,9 +25,7 @@ export interface AuthorizationDeps {
   readonly clock: Clock
 }
 
-const DECISION_MS = 10_000
 const DECISIONS_MAX = 8_192
-const IN_FLIGHT_MAX = 256
 const SUPERUSERS = 'system:masters'
 const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/livez', '/readyz'])
 const ALLOWED: Decision = { allowed: true }
@@ -39,8 +35,7 @@ const ALLOWED: Decision = { allowed: true }
  * a promise; simultaneous equal questions are asked once. What could not be asked is rejected, never allowed.
  */
 export function delegatedAuthorizer(deps: AuthorizationDeps): Authorizer {
-  const decisions = new ExpiringMap<Decision>(DECISIONS_MAX)
-  const inFlight = new Map<string, Promise<Decision>>()
+  const decisions = reviewCache<Decision>(deps.clock, 'access reviews', DECISIONS_MAX)
   const userKeys = new WeakMap<User, string>()
   const keyOf = (user: User) => {
     const known = userKeys.get(user)
@@ -54,23 +49,9 @@ export function delegatedAuthorizer(deps: AuthorizationDeps): Authorizer {
       if (user.groups.includes(SUPERUSERS)) return ALLOWED
       if (attributes.kind === 'nonResource' && OPEN_PATHS.has(attributes.path)) return ALLOWED
       const key = `${keyOf(user)}\n${attributesKey(attributes)}`
-      const known = decisions.get(key, deps.clock.monotonicMs())
-      if (known !== undefined) return known
-      const running = inFlight.get(key)
-      if (running !== undefined) return running
-      if (inFlight.size >= IN_FLIGHT_MAX)
-        throw new TidelineError('unavailable', 'too many access reviews at once')
-      const asked = askWithRetry(deps.clock, (signal) =>
-        deps.post(specOf(user, attributes), signal),
+      return decisions.answer(key, async (signal) =>
+        decisionOf(await deps.post(specOf(user, attributes), signal)),
       )
-        .then((status) => {
-          const decision = decisionOf(status)
-          decisions.set(key, decision, deps.clock.monotonicMs() + DECISION_MS)
-          return decision
-        })
-        .finally(() => inFlight.delete(key))
-      inFlight.set(key, asked)
-      return asked
     },
   }
 }

@@ -1,9 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../../src/ports.ts'
-import { TidelineError } from '../../src/errors.ts'
 import type { TokenReviewer, TokenVerdict } from './authenticate.ts'
-import { ExpiringMap } from './expiringMap.ts'
-import { askWithRetry } from './review.ts'
+import { reviewCache } from './review.ts'
 
 /** `status` of a TokenReview (authentication.k8s.io/v1), as the API server answered it. */
 interface TokenReviewStatus {
@@ -23,9 +21,7 @@ export interface TokenReviewDeps {
   readonly clock: Clock
 }
 
-const VERDICT_MS = 10_000
 const VERDICTS_MAX = 4_096
-const IN_FLIGHT_MAX = 256
 const TOKEN_BYTES_MAX = 16_384
 
 /**
@@ -33,28 +29,13 @@ const TOKEN_BYTES_MAX = 16_384
  * token; simultaneous questions about one token are asked once; failures are not kept.
  */
 export function apiTokenReviewer(deps: TokenReviewDeps): TokenReviewer {
-  const verdicts = new ExpiringMap<TokenVerdict>(VERDICTS_MAX)
-  const inFlight = new Map<string, Promise<TokenVerdict>>()
+  const verdicts = reviewCache<TokenVerdict>(deps.clock, 'token reviews', VERDICTS_MAX)
   return {
     review(token) {
       if (token.length > TOKEN_BYTES_MAX)
         return { authenticated: false, message: 'bearer token too long' }
       const key = createHash('sha256').update(token).digest('base64')
-      const known = verdicts.get(key, deps.clock.monotonicMs())
-      if (known !== undefined) return known
-      const running = inFlight.get(key)
-      if (running !== undefined) return running
-      if (inFlight.size >= IN_FLIGHT_MAX)
-        throw new TidelineError('unavailable', 'too many token reviews at once')
-      const asked = askWithRetry(deps.clock, (signal) => deps.post(token, signal))
-        .then((status) => {
-          const verdict = verdictOf(status)
-          verdicts.set(key, verdict, deps.clock.monotonicMs() + VERDICT_MS)
-          return verdict
-        })
-        .finally(() => inFlight.delete(key))
-      inFlight.set(key, asked)
-      return asked
+      return verdicts.answer(key, async (signal) => verdictOf(await deps.post(token, signal)))
     },
   }
 }

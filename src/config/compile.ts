@@ -11,7 +11,7 @@ import type { SourceSpec } from './adapterSchema.ts'
 import type { SignalSpec } from './signalSchema.ts'
 import { parseMatcher } from './matchers.ts'
 import { compileStabilization, stabilizationMistakes } from './stabilization.ts'
-import { PRESET_ATTRIBUTION, PRESETS } from './presets.ts'
+import { PODS, PRESET_ATTRIBUTION, PRESETS } from './presets.ts'
 
 /** One mistake in a document, before it is known where the document came from. */
 export interface Mistake {
@@ -128,14 +128,6 @@ function scopeOf({ namespace }: SignalIdentity, source: SourceSpec): Pick<Select
   const byDefault = source.scrape === undefined ? null : 'namespace'
   const label = source.scopeLabel === undefined ? byDefault : source.scopeLabel
   return label === null ? {} : { scope: { label, value: namespace } }
-}
-
-export const PODS: DescribedKind = {
-  resource: 'pods',
-  kind: 'Pod',
-  apiVersion: 'v1',
-  namespaced: true,
-  nameLabel: 'pod',
 }
 
 function exposure(identity: SignalIdentity, spec: SignalSpec, mistakes: Mistake[]): Exposure {

@@ -31,7 +31,8 @@ export const PRESET_ATTRIBUTION: Readonly<Record<PresetName, 'target' | 'metric'
   dcgm: 'metric',
 }
 
-const POD: DescribedKind = {
+/** What is told of pods, named by the label `pod`. */
+export const PODS: DescribedKind = {
   resource: 'pods',
   kind: 'Pod',
   apiVersion: 'v1',
@@ -62,7 +63,7 @@ function signal(
     metric,
     matchers: Object.entries(where).map(([label, value]) => ({ label, operator: '=', value })),
     ...how,
-    expose: { external: { name: `${engine}-${name}` }, custom: { name: custom, on: POD } },
+    expose: { external: { name: `${engine}-${name}` }, custom: { name: custom, on: PODS } },
   }
 }
 

@@ -50,10 +50,11 @@ export function evaluateSignal(
   const { nowMs, stabilizer } = at
   if (state.generation !== view.generation) regroup(signal, state, view, nowMs)
   const { groups, unattributed } = state.grouping
+  const silent = silentTargets(signal, view)
   const readings: Reading[] = []
   for (const group of groups) {
     const observed = observe(signal, group, nowMs, unattributed)
-    readings.push(settle(signal, state, view, { group, observed, nowMs }))
+    readings.push(settle(signal, state, view, { group, observed, silent, nowMs }))
   }
   if (readings.length === 0) readings.push(absentSignal(signal, state, view, nowMs))
   const held = stabilizer === undefined ? readings : holdReadings(signal, readings, state.holds, at)
@@ -136,20 +137,23 @@ function mergeBuckets(
   return [...merged].map(([le, value]) => ({ le, value })).toSorted((a, b) => a.le - b.le)
 }
 
+interface Seen {
+  readonly group: Group
+  readonly observed: Observed
+  /** Targets that nothing is known of. */
+  readonly silent: readonly string[]
+  readonly nowMs: number
+}
+
 /** From what was observed to a reading, with the signal's declared answer where there is no data. */
-function settle(
-  signal: Signal,
-  state: SignalState,
-  view: SeriesView,
-  seen: { readonly group: Group; readonly observed: Observed; readonly nowMs: number },
-): Reading {
+function settle(signal: Signal, state: SignalState, view: SeriesView, seen: Seen): Reading {
   const { group, observed, nowMs } = seen
   const { labels, key } = group
   const { fresh, stale, warmingUp } = observed.counts
   // Pods that join are no gap in what is known; but where nothing was known yet, as after a start of ours, a
   // sum over the few that are quickest would be too low.
   const young = state.last.has(key) ? 0 : warmingUp
-  const silent = silentSeries(signal, group, view)
+  const silent = silentSeries(group, seen.silent.length)
   const parts = fresh + stale + young + silent
   const covered = fresh > 0 && fresh >= signal.combine.minCoverage * parts
   const why = whyOf(observed)
@@ -167,17 +171,16 @@ function settle(
     const reading = { state: 'absent', labels, reason: 'no-observations', cause, why } as const
     return applyMissingPolicy(reading, signal.whenAbsent, last, nowMs)
   }
+  const cause =
+    stale + silent > 0
+      ? staleCause(signal, view, seen)
+      : `the window of ${seconds(signal.window.durationMs)} holds too few points yet`
   if (stale + silent > 0 && last !== undefined) {
-    const cause = staleCause(signal, group, view, { nowMs, counts: observed.counts })
     const { value: lastValue, dataMs } = last
     const ageMs = nowMs - dataMs
     const reading = { state: 'stale', labels, lastValue, dataMs, ageMs, cause, why } as const
     return applyMissingPolicy(reading, signal.whenStale, last, nowMs)
   }
-  const cause =
-    stale + silent > 0
-      ? staleCause(signal, group, view, { nowMs, counts: observed.counts })
-      : `the window of ${seconds(signal.window.durationMs)} holds too few points yet`
   const reading = { state: 'absent', labels, reason: 'warming-up', cause, why } as const
   return applyMissingPolicy(reading, signal.whenAbsent, last, nowMs)
 }
@@ -190,18 +193,17 @@ function whyOf(observed: Observed): Why {
   }
 }
 
-/**
- * Parts of a group that nothing is known of: pods of the signal's namespace that fail and never answered. How
- * many series each has is guessed from those that do. Groups that are a pod each lack nothing by them, and
- * origins that are no pods or targets (a key, a query) need not have anything to do with the signal.
- */
-function silentSeries(signal: Signal, group: Group, view: SeriesView): number {
-  const silent = silentTargets(signal, view).length
-  if (silent === 0) return 0
-  const origins = new Set(group.series.map((one) => one.origin)).size
-  return silent * (group.series.length / Math.max(1, origins))
+/** Parts of a group that nothing is known of; how many series each target has is guessed from those that do. */
+function silentSeries({ series }: Group, targets: number): number {
+  if (targets === 0) return 0
+  const origins = new Set(series.map((one) => one.origin)).size
+  return targets * (series.length / Math.max(1, origins))
 }
 
+/**
+ * Pods of the signal's namespace that fail and never answered. Groups that are a pod each lack nothing by them,
+ * and origins that are no pods or targets (a key, a query) need not have anything to do with the signal.
+ */
 function silentTargets(signal: Signal, view: SeriesView): readonly string[] {
   const { scope, source } = signal.selection
   if (scope === undefined || signal.combine.by.includes('pod')) return []
@@ -210,17 +212,12 @@ function silentTargets(signal: Signal, view: SeriesView): readonly string[] {
   return view.silentOrigins(source).filter(isTarget)
 }
 
-function staleCause(
-  signal: Signal,
-  group: Group,
-  view: SeriesView,
-  at: { readonly nowMs: number; readonly counts: Why['series'] },
-): string {
-  const { stale, fresh } = at.counts
+function staleCause(signal: Signal, view: SeriesView, seen: Seen): string {
+  const { group, observed, silent, nowMs } = seen
+  const { stale, fresh } = observed.counts
   const origins = view.origins(signal.selection.source)
-  const silent = silentTargets(signal, view)
   const late = new Set(
-    group.series.filter((one) => isStale(one, signal, at.nowMs)).map((one) => one.origin),
+    group.series.filter((one) => isStale(one, signal, nowMs)).map((one) => one.origin),
   )
   const old = `${stale} of ${stale + fresh} series older than ${seconds(signal.freshForMs)}`
   const heads = [

@@ -2,14 +2,13 @@
  * What the engine costs at 10,000 series of 20 points: windows, a whole tick, writing, memory.
  * Run alone: `node test/bench/evaluate.ts`.
  */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { systemClock } from '../../src/clock.ts'
 import { WINDOW_FUNCTIONS, type Labels, type Sample, type Signal } from '../../src/model.ts'
 import { createSeriesStore, type SeriesStore } from '../../src/series/store.ts'
 import { evaluateWindow } from '../../src/series/window.ts'
 import { createBoard } from '../../src/signal/board.ts'
 import { createEvaluator } from '../../src/signal/evaluator.ts'
+import { bytesInUse } from './memory.ts'
 
 export interface BenchRow {
   readonly what: string
@@ -128,15 +127,6 @@ function medianMs(work: () => void): number {
     return systemClock.monotonicMs() - startMs
   })
   return times.toSorted((a, b) => a - b)[ROUNDS >> 1] ?? NaN
-}
-
-/** After a full collection; points lie outside the heap, so both are counted. */
-function bytesInUse(): number {
-  setFlagsFromString('--expose-gc')
-  const collectGarbage = runInNewContext('gc') as () => void
-  collectGarbage()
-  const { heapUsed, external } = process.memoryUsage()
-  return heapUsed + external
 }
 
 if (import.meta.main) {

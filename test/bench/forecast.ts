@@ -1,9 +1,8 @@
 /** Cost of forecasting: one step, memory for each series, many series at one tick. */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { systemClock } from '../../src/clock.ts'
 import { createPredictiveStabilizer, PREDICTIVE_DEFAULTS } from '../../src/forecast/predictive.ts'
 import type { BenchRow } from './evaluate.ts'
+import { bytesInUse } from './memory.ts'
 
 const SERIES = 10_000
 const BEGIN_MS = 1_700_000_010_000
@@ -63,14 +62,6 @@ const load = (i: number, one: number) =>
 
 const median = (values: readonly number[]) =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN
-
-function bytesInUse(): number {
-  setFlagsFromString('--expose-gc')
-  const collectGarbage = runInNewContext('gc') as () => void
-  collectGarbage()
-  const { heapUsed, external } = process.memoryUsage()
-  return heapUsed + external
-}
 
 if (import.meta.main) {
   for (const { what, value, unit } of benchForecast())
