@@ -101,6 +101,65 @@ export interface PodQuery {
   readonly scheme: 'http' | 'https'
 }
 
+/**
+ * State of windows that outlives a process and is shared by the replicas of the adapter: for each partition of
+ * a stream, how far it is read and what its buckets hold, changed together or not at all.
+ *
+ * What a bucket holds is a function of the messages before `position.offset` alone. So a reader that has the
+ * buckets as of one offset needs only those changed since, whoever changed them and however often the writer
+ * was another; and a writer that begins where the position says counts each message once.
+ * All methods reject with `TidelineError`; a rejected `commit` may have been done or not, and may be repeated.
+ */
+export interface WindowStore {
+  /** Whether other processes see what this one commits. */
+  readonly shared: boolean
+  /** The whole state of a partition; undefined where there is none. */
+  load(partition: string, signal: AbortSignal): Promise<WindowState | undefined>
+  /**
+   * Replaces `expected` (undefined: no state yet) by `next` and sets the buckets, if the position is still as
+   * expected in lineage and offset; else changes nothing and answers with the position that is there.
+   * A new lineage drops all buckets of the one before. Buckets older than `keepFromMs` are dropped.
+   */
+  commit(
+    partition: string,
+    change: WindowChange,
+    signal: AbortSignal,
+  ): Promise<'done' | { readonly conflict: WindowPosition | undefined }>
+  /**
+   * For each partition asked: its position, and the buckets changed after `since.offset`; all of them where
+   * `since` is of another lineage, of a later offset than the position, or undefined.
+   */
+  changes(
+    partitions: ReadonlyMap<string, { lineage: string; offset: number } | undefined>,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, WindowState & { readonly whole: boolean }>>
+  close(): Promise<void>
+}
+
+export interface WindowPosition {
+  /** Names one unbroken reading of one partition; another reading of it, or a topic made anew, has another. */
+  readonly lineage: string
+  /** The next to be read. */
+  readonly offset: number
+  /** Everything published before this time is counted. */
+  readonly throughMs: number
+  /** What the writer needs to go on as if it had read all before. */
+  readonly memo: string
+}
+
+export interface WindowState {
+  readonly position: WindowPosition
+  /** Content by the bucket's start. */
+  readonly buckets: ReadonlyMap<number, string>
+}
+
+export interface WindowChange {
+  readonly expected: { readonly lineage: string; readonly offset: number } | undefined
+  readonly next: WindowPosition
+  readonly buckets: ReadonlyMap<number, string>
+  readonly keepFromMs: number
+}
+
 export interface SourceDeps {
   /** The source's name in the configuration; the `source` of its batches. */
   readonly name: string
@@ -109,6 +168,8 @@ export interface SourceDeps {
   readonly secrets: SecretReader
   readonly log: Logger
   readonly discovery?: TargetDiscovery
+  /** Window state under this source's name; kept in memory where no store is configured. */
+  readonly windows?: WindowStore
 }
 
 /**
