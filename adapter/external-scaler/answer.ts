@@ -54,7 +54,7 @@ function valueOf({ found, groups }: Trigger, nowMs: number): number {
   const ageMs = nowMs - evaluatedMs
   if (ageMs > EVALUATION_AGE_MAX_MS)
     throw unavailable(
-      `signal ${signal.id} was last evaluated ${seconds(ageMs)} ago: the evaluator does not run`,
+      `signal ${signal.id} was last evaluated at ${instant(evaluatedMs)}: the evaluator does not run`,
     )
   const all = isEmpty(groups)
   let sum = 0
@@ -108,7 +108,7 @@ function causeOf(reading: Missing): string {
   const whose = group === '' ? '' : `${group} `
   switch (reading.state) {
     case 'stale':
-      return `${whose}its data is ${seconds(reading.ageMs)} old: ${reading.cause}`
+      return `${whose}its data ends at ${instant(reading.dataMs)}: ${reading.cause}`
     case 'absent':
       return `${whose}${reading.reason}: ${reading.cause}`
   }
@@ -129,6 +129,7 @@ function labelText(labels: Labels): string {
   return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
 }
 
-function seconds(ms: number): string {
-  return `${Math.round(ms / 1000)} s`
+/** A point in time stays while an age grows, so Kubernetes counts one event instead of making many. */
+function instant(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
 }

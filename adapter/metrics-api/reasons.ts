@@ -18,7 +18,7 @@ export function notEvaluated(
   const ageMs = nowMs - evaluatedMs
   if (ageMs <= EVALUATION_AGE_MAX_MS) return undefined
   return unavailable(
-    `signal ${signal.id} was last evaluated ${seconds(ageMs)} ago: the evaluator does not run`,
+    `signal ${signal.id} was last evaluated at ${instant(evaluatedMs)}: the evaluator does not run`,
     about,
   )
 }
@@ -73,7 +73,7 @@ function causeOf(reading: Missing): string {
   const whose = group === '' ? '' : `{${group}} `
   switch (reading.state) {
     case 'stale':
-      return `${whose}its data is ${seconds(reading.ageMs)} old: ${reading.cause}`
+      return `${whose}its data ends at ${instant(reading.dataMs)}: ${reading.cause}`
     case 'absent':
       return `${whose}${reading.reason}: ${reading.cause}`
   }
@@ -85,8 +85,9 @@ function labelText(labels: Labels): string {
     .join(',')
 }
 
-function seconds(ms: number): string {
-  return `${Math.round(ms / 1000)} s`
+/** A point in time stays while an age grows, so Kubernetes counts one event instead of making many. */
+function instant(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
 const NEAR_NAMES_MAX = 5
