@@ -12,19 +12,26 @@ import { Weights } from './weigh.ts'
 const HIGH = 0.95
 const MIDDLE = 0.8
 
-/** Plans: which forecasts are averaged (in logs), how long it takes to go down, and the prior cost. */
-const PLANS = [
-  { heads: [1, 0, 0, 0, 0], slots: 5, band: 0.1, prior: 0 },
-  { heads: [0, 0, 0, 0, 1], slots: 5, band: 0.1, prior: 0.03 },
-  { heads: [0, 0, 1, 0, 0], slots: 5, band: 0.1, prior: 0.03 },
-  { heads: [1, 0, 1, 0, 0], slots: 5, band: 0.2, prior: 0.03 },
-  { heads: [1, 1, 1, 1, 1], slots: 8, band: 0.1, prior: 0.03 },
-  { heads: [0, 0, 0, 1, 0], slots: 5, band: 0.1, prior: 0.03 },
-  { heads: [0, 1, 0, 1, 0], slots: 40, band: 0.1, prior: 0.03 },
-] as const
+/** Slots that a forecast lies below its plan before the plan goes down; less patience where a start is quick. */
+const PATIENCE = 5
+const PATIENCE_QUICK = 4
+const QUICK_START_SLOTS = 4
+
+/** Plans: which forecasts are averaged (in logs), and how long it takes to go down where not `PATIENCE`. */
+const PLANS: readonly { readonly heads: readonly number[]; readonly slots?: number }[] = [
+  { heads: [1, 0, 0, 0, 0] },
+  { heads: [0, 0, 0, 0, 1] },
+  { heads: [0, 0, 1, 0, 0] },
+  { heads: [1, 0, 1, 0, 1] },
+  { heads: [1, 1, 1, 1, 1], slots: 8 },
+  { heads: [0, 0, 0, 1, 0] },
+  { heads: [0, 1, 0, 0, 1] },
+  { heads: [0, 1, 0, 1, 0], slots: 40 },
+]
+/** Cost, in logs, that every plan but the first is taken to have while nothing is known. */
+const PRIOR = 0.03
 /** Regression at both quantiles, calibrated experts at both, regression that knows of pulses. */
 const HEADS = 5
-const HPA_PRIOR = 0.1
 const NO_BIN = PULSE_BINS
 const HPA = PLANS.length
 /** The HPA's default window of 300 s, in slots. */
@@ -73,7 +80,7 @@ export class Predictor {
   readonly #rows: readonly Row[]
   readonly #heads = new Float64Array(HEADS)
   readonly #trials: readonly Trial[]
-  readonly #weights = new Weights([...PLANS.map((plan) => plan.prior), HPA_PRIOR])
+  readonly #weights = new Weights([0, ...PLANS.map(() => PRIOR)])
   readonly #minutes = new Float64Array(HPA_SLOTS)
   #count = 0
   #peak = 0
@@ -87,7 +94,8 @@ export class Predictor {
     this.#horizon = startSlots + 2
     this.#capacity = capacity
     this.#rows = Array.from({ length: this.#horizon + 1 }, createRow)
-    this.#releases = PLANS.map(({ slots, band }) => new Release(slots, band, startSlots))
+    const patience = startSlots < QUICK_START_SLOTS ? PATIENCE_QUICK : PATIENCE
+    this.#releases = PLANS.map(({ slots }) => new Release(slots ?? patience, startSlots))
     this.#trials = Array.from({ length: PLANS.length + 1 }, () => new Trial(startSlots))
     for (const regression of [...this.#regressions, this.#pulseRegression]) {
       regression.weights[MAX_2_MINUTES] = 1

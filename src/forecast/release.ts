@@ -1,5 +1,7 @@
 const RING = 64
 const MASK = RING - 1
+/** A forecast that is no further below the plan is no reason to go down. */
+const BAND = 0.1
 
 /**
  * How a forecast becomes a plan: up at once; down only after the forecast has been below a band under the plan
@@ -11,16 +13,14 @@ export class Release {
   /** Slots in a row below the band. */
   below = 0
   readonly slots: number
-  readonly #band: number
   readonly #recent = new Float64Array(RING)
   readonly #plans: Float64Array
   #backlog = 0
   #count = 0
 
   /** `startSlots`: from the order of a pod to its service. */
-  constructor(slots: number, band: number, startSlots: number) {
+  constructor(slots: number, startSlots: number) {
     this.slots = slots
-    this.#band = band
     this.#plans = new Float64Array(startSlots + 2)
   }
 
@@ -36,7 +36,7 @@ export class Release {
     if (wanted >= this.plan) {
       this.plan = wanted
       this.below = 0
-    } else if (wanted < this.plan * (1 - this.#band)) {
+    } else if (wanted < this.plan * (1 - BAND)) {
       this.below += 1
       if (this.below >= this.slots) {
         let max = wanted
