@@ -205,6 +205,8 @@ export interface Why {
   readonly series: { readonly fresh: number; readonly stale: number; readonly warmingUp: number }
   /** Series that lack the scope's label or one the signal is grouped by, so that they count for nobody. */
   readonly unattributed?: number
+  /** What the sources say of how the value came to be, such as an estimate in place of a measurement. */
+  readonly notes?: readonly string[]
   readonly hold?: { readonly untilMs: number; readonly fromMs: number; readonly reason: string }
   /** A declared answer is in force in place of data. */
   readonly fallback?: { readonly policy: MissingPolicy['answer']; readonly cause: string }

@@ -65,6 +65,8 @@ export interface SeriesView {
   origins(source: string): ReadonlyMap<string, OriginHealth>
   /** Origins that fail and of which nothing is known: no series, perhaps never one. */
   silentOrigins(source: string): readonly string[]
+  /** The newest notes on a metric, by origin; undefined where there are none. */
+  notes(source: string, metric: string): ReadonlyMap<string, readonly string[]> | undefined
 }
 
 /** Resolves references to credentials. Values are never logged and never kept in configuration. */

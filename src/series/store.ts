@@ -11,6 +11,7 @@ import type {
 import type { Clock, SampleSink, SeriesView } from '../ports.ts'
 import { accept } from './accept.ts'
 import { type LabelLimits, seriesTest, storedLabels } from './labels.ts'
+import { OriginNotes } from './notes.ts'
 import { OriginSeries } from './origin.ts'
 import { RingSeries } from './ring.ts'
 
@@ -65,6 +66,7 @@ interface SourceSeries {
   /** What `origins()` shows; kept beside so that a read makes nothing. */
   readonly health: Map<string, OriginHealth>
   readonly byMetric: Map<string, Set<RingSeries>>
+  readonly notes: OriginNotes
   readonly refusals: Map<RefusalReason, number>
 }
 
@@ -103,6 +105,7 @@ class BoundedSeriesStore implements SeriesStore {
         if (refusal !== undefined) countRefusal(refused, refusal, 1)
       }
       if (batch.complete) this.#endUnnamed(source, origin)
+      source.notes.replace(origin.name, batch.notes)
       const left = refused.get('too-many-series') ?? 0
       if (left > 0) this.#overLimit(source, origin, { left, batch, refused })
       else origin.collected(batch.atMs)
@@ -154,6 +157,10 @@ class BoundedSeriesStore implements SeriesStore {
     for (const origin of this.#sources.get(source)?.origins.values() ?? [])
       if (origin.health.state === 'failing' && origin.byKey.size === 0) silent.push(origin.name)
     return silent
+  }
+
+  notes(source: string, metric: string): ReadonlyMap<string, readonly string[]> | undefined {
+    return this.#sources.get(source)?.notes.of(metric)
   }
 
   prune(nowMs: number): void {
@@ -282,6 +289,7 @@ class BoundedSeriesStore implements SeriesStore {
       origins: new Map(),
       health: new Map(),
       byMetric: new Map(),
+      notes: new OriginNotes(),
       refusals: new Map(),
     }
     this.#sources.set(name, made)
@@ -302,6 +310,7 @@ class BoundedSeriesStore implements SeriesStore {
   #forget(source: SourceSeries, originName: string): void {
     source.origins.delete(originName)
     source.health.delete(originName)
+    source.notes.drop(originName)
     this.#origins -= 1
   }
 }

@@ -21,6 +21,7 @@ import { evaluateCollected } from './collected.ts'
 import { groupSeries } from './groups.ts'
 import { holdReadings } from './hold.ts'
 import { applyMissingPolicy } from './missing.ts'
+import { notesOn } from './notes.ts'
 
 /** What one signal keeps from tick to tick. */
 export interface SignalState {
@@ -51,10 +52,12 @@ export function evaluateSignal(
   if (state.generation !== view.generation) regroup(signal, state, view, nowMs)
   const { groups, unattributed } = state.grouping
   const silent = silentTargets(signal, view)
+  const { source, metric } = signal.selection
+  const notes = view.notes(source, metric)
   const readings: Reading[] = []
   for (const group of groups) {
     const observed = observe(signal, group, nowMs, unattributed)
-    readings.push(settle(signal, state, view, { group, observed, silent, nowMs }))
+    readings.push(settle(signal, state, view, { group, observed, silent, notes, nowMs }))
   }
   if (readings.length === 0) readings.push(absentSignal(signal, state, view, nowMs))
   const held = stabilizer === undefined ? readings : holdReadings(signal, readings, state.holds, at)
@@ -142,6 +145,8 @@ interface Seen {
   readonly observed: Observed
   /** Targets that nothing is known of. */
   readonly silent: readonly string[]
+  /** What origins say of the metric. */
+  readonly notes: ReturnType<SeriesView['notes']>
   readonly nowMs: number
 }
 
@@ -156,7 +161,7 @@ function settle(signal: Signal, state: SignalState, view: SeriesView, seen: Seen
   const silent = silentSeries(group, seen.silent.length)
   const parts = fresh + stale + young + silent
   const covered = fresh > 0 && fresh >= signal.combine.minCoverage * parts
-  const why = whyOf(observed)
+  const why = whyOf(seen)
   if (covered && observed.value !== undefined && Number.isFinite(observed.value)) {
     state.last.set(key, { value: observed.value, dataMs: observed.dataMs })
     const windowMs = signal.window.function === 'last' ? 0 : signal.window.durationMs
@@ -185,11 +190,13 @@ function settle(signal: Signal, state: SignalState, view: SeriesView, seen: Seen
   return applyMissingPolicy(reading, signal.whenAbsent, last, nowMs)
 }
 
-function whyOf(observed: Observed): Why {
+function whyOf({ observed, notes, group }: Seen): Why {
+  const texts = notes === undefined ? undefined : notesOn(group.series, notes)
   return {
     ...(observed.value === undefined ? {} : { observed: observed.value }),
     series: observed.counts,
     ...(observed.unattributed === 0 ? {} : { unattributed: observed.unattributed }),
+    ...(texts === undefined ? {} : { notes: texts }),
   }
 }
 

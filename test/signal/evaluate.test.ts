@@ -335,6 +335,50 @@ describe('declared answers', () => {
   })
 })
 
+describe('notes', () => {
+  const note = (seconds: number, origin: string, texts: readonly string[]) => ({
+    source: 's',
+    origin,
+    atMs: START + seconds * 1000,
+    complete: true,
+    samples: [
+      {
+        metric: 'm',
+        labels: { origin },
+        kind: 'gauge',
+        value: 1,
+        timestampMs: START + seconds * 1000,
+      },
+    ] as const,
+    notes: texts.map((text) => ({ metric: 'm', text })),
+  })
+
+  test('a reading tells what the origins of its group say of the metric, each text once', () => {
+    const { at, store } = stage(
+      signalOf({ combine: { function: 'sum', by: ['origin'], minCoverage: 1 } }),
+    )
+    store.write(note(0, 'x', ['estimated', 'capped']))
+    store.write(note(0, 'y', []))
+    const [x, y] = at(0)
+    expect(x?.why.notes).toEqual(['estimated', 'capped'])
+    expect(y?.why).not.toHaveProperty('notes')
+  })
+
+  test('many origins with one thing to say say it once; of many things the first are told', () => {
+    const { at, store } = stage(signalOf())
+    for (let index = 0; index < 7; index += 1)
+      store.write(note(0, `origin-${index}`, ['estimated', `partition ${index}`]))
+    expect(one(at(0)).why.notes).toEqual([
+      'estimated',
+      'partition 0',
+      'partition 1',
+      'partition 2',
+      'partition 3',
+      'and 3 more',
+    ])
+  })
+})
+
 describe('holds', () => {
   const stabilize = { policy: 'fixed', windowMs: 60_000 } as const
 
