@@ -4,10 +4,9 @@
  * each what it asks for, and runs them until the process is told to stop.
  */
 import type { Config } from '../src/config/load.ts'
-import type { Component, Logger } from '../src/ports.ts'
+import type { Logger } from '../src/ports.ts'
 import type { KubeClient } from './cluster/kubeClient.ts'
 import type { ReplayOptions, ServeOptions } from './commandLine.ts'
-import type { Authenticator, Authorizer } from './metrics-api/ports.ts'
 import { systemClock as clock } from '../src/clock.ts'
 import { createConfigFiles, readConfigFiles } from '../src/config/files.ts'
 import { configJsonSchema } from '../src/config/jsonSchema.ts'
@@ -23,10 +22,9 @@ import { createEvaluator } from '../src/signal/evaluator.ts'
 import { createFixedStabilizer } from '../src/signal/stabilize.ts'
 import { configuredSource } from '../src/sources/registry.ts'
 import { createRunningSources } from '../src/sources/running.ts'
-import { AuthenticationSettings } from './cluster/authConfig.ts'
+import { openAccess } from './access.ts'
 import { kubeClient } from './cluster/kubeClient.ts'
 import { PodWatch } from './cluster/pods.ts'
-import { accessReviewPoster, tokenReviewPoster } from './cluster/reviews.ts'
 import { secretReader } from './cluster/secrets.ts'
 import { parseCommandLine, USAGE } from './commandLine.ts'
 import { createHttpsServer } from './httpsServer.ts'
@@ -35,20 +33,13 @@ import { openKedaEdge } from './kedaEdge.ts'
 import { createMetricsApi } from './metrics-api/app.ts'
 import { parseSelector, SelectorError } from './metrics-api/selector.ts'
 import { writeReplay } from './replay.ts'
-import { delegatedAuthenticator } from './security/authenticate.ts'
-import { delegatedAuthorizer } from './security/authorize.ts'
-import { selfSignedServing } from './security/selfSigned.ts'
-import { openStandalone } from './security/standalone.ts'
-import { openServingCertificate } from './security/tlsMaterial.ts'
-import { apiTokenReviewer } from './security/tokenReview.ts'
+import { openCertificate } from './servingCertificate.ts'
 import { createSelfMetrics } from './selfMetrics.ts'
 import { standalonePods } from './standalonePods.ts'
 import { VERSION } from './version.ts'
 
 const CONFIG_INTERVAL_MS = 2000
 const IN_FLIGHT_GRACE_MS = 10_000
-/** The Service that APIServices point to; its certificate must carry this name. */
-const SERVICE_NAME = 'custom-metrics-adapter.monitoring.svc'
 
 /** Pods are selected by the same rules as in requests, so a selector is checked by the same parser. */
 const CHECKS = {
@@ -141,8 +132,8 @@ async function compose(
   const watched = client === undefined ? undefined : watchPods(client, config, log)
   const engine = await createEngine(options, config, { log, client, discovery: watched })
   const pods = watched ?? standalonePods(engine.store, engine.sourceNames)
-  const access = await openAccess(options, config, { log, client })
-  const certificate = await openCertificate(options, log)
+  const access = await openAccess(options, metricsApi.auth, { clock, log, client })
+  const certificate = await openCertificate(options, { clock, log })
   const selfMetrics = createSelfMetrics({
     ...engine.account,
     certificateNotAfterMs: () => certificate.notAfterMs(),
@@ -309,78 +300,6 @@ function warnOfRestart(before: Config, after: Config, log: Logger): void {
     (field) => JSON.stringify(before.adapter[field]) !== JSON.stringify(after.adapter[field]),
   )
   if (fields.length > 0) log.warn('config-needs-restart', { fields })
-}
-
-interface Access {
-  readonly authenticator: Authenticator
-  readonly authorizer: Authorizer
-  readonly components: readonly Component[]
-  ready(): boolean
-}
-
-async function openAccess(
-  options: ServeOptions,
-  config: Config,
-  { log, client }: Surroundings,
-): Promise<Access> {
-  const { auth } = config.adapter.metricsApi
-  if (auth.mode === 'delegated') return delegatedAccess(log, client)
-  const clientCaFile =
-    auth.mode === 'clientCertificates' ? (auth.caFile ?? options.clientCaFile) : undefined
-  const standalone = await openStandalone(
-    {
-      insecureOpen: auth.mode === 'insecureOpen',
-      ...(clientCaFile === undefined ? {} : { clientCaFile }),
-      ...(auth.mode === 'tokenFile' ? { tokenFile: auth.tokenFile } : {}),
-    },
-    { clock, log },
-  )
-  return { ...standalone, components: [standalone], ready: () => true }
-}
-
-function delegatedAccess(log: Logger, client: KubeClient | undefined): Access {
-  if (client === undefined)
-    throw new Error(
-      'metricsApi.auth.mode is delegated and there is no cluster: run in a pod, give --kubeconfig, or choose clientCertificates or tokenFile',
-    )
-  const settings = new AuthenticationSettings({ client, clock, log })
-  return {
-    authenticator: delegatedAuthenticator({
-      config: () => settings.current(),
-      tokens: apiTokenReviewer({ post: tokenReviewPoster(client), clock }),
-      clock,
-    }),
-    authorizer: delegatedAuthorizer({ post: accessReviewPoster(client), clock }),
-    components: [settings],
-    ready: () => settings.notSynced() === undefined,
-  }
-}
-
-type Server = ReturnType<typeof createHttpsServer>['server']
-
-interface Certificate {
-  readonly tls: { readonly cert: string; readonly key: string }
-  readonly components: readonly Component[]
-  notAfterMs(): number
-  attach(server: Server): void
-}
-
-async function openCertificate(options: ServeOptions, log: Logger): Promise<Certificate> {
-  if (options.tls.kind === 'self-signed') {
-    const nowMs = clock.nowMs()
-    const { serving } = selfSignedServing(options.tls.names, nowMs)
-    log.warn('self-signed-certificate', { names: options.tls.names, meaning: 'for a trial only' })
-    return { tls: serving, components: [], notAfterMs: () => NaN, attach: () => undefined }
-  }
-  const expectedNames = process.env['KUBERNETES_SERVICE_HOST'] === undefined ? [] : [SERVICE_NAME]
-  const certificate = await openServingCertificate(options.tls, { clock, log, expectedNames })
-  const { cert, key } = certificate.material
-  return {
-    tls: { cert, key },
-    components: [certificate],
-    notAfterMs: () => certificate.notAfterMs,
-    attach: (server) => certificate.attach(server, {}),
-  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
