@@ -27,6 +27,7 @@ import { kubeClient } from './cluster/kubeClient.ts'
 import { PodWatch } from './cluster/pods.ts'
 import { secretReader } from './cluster/secrets.ts'
 import { parseCommandLine, USAGE } from './commandLine.ts'
+import { firstData } from './firstData.ts'
 import { createHttpsServer } from './httpsServer.ts'
 import { createLogger } from './log.ts'
 import { openKedaEdge } from './kedaEdge.ts'
@@ -138,7 +139,12 @@ async function compose(
     ...engine.account,
     certificateNotAfterMs: () => certificate.notAfterMs(),
   })
-  const isReady = () => !stopping.aborted && engine.board.tick > 0 && access.ready()
+  const knows = firstData({
+    clock,
+    names: engine.sourceNames,
+    heardOf: (source) => engine.store.origins(source).size > 0,
+  })
+  const isReady = () => !stopping.aborted && engine.board.tick > 0 && knows() && access.ready()
   const app = createMetricsApi({
     reader: engine.board,
     ...access,
