@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises'
 import type { Component } from '../src/ports.ts'
 import type { ServeOptions } from './commandLine.ts'
 import type { ExternalScalerDeps, Transport } from './external-scaler/ports.ts'
+import type { Edge } from './lifetime.ts'
+import { NO_EDGE } from './lifetime.ts'
 import { openServingCertificate } from './security/tlsMaterial.ts'
 
 /** `externalScaler` of the configuration. */
@@ -23,25 +25,13 @@ export interface KedaEdgeDeps extends Omit<ExternalScalerDeps, 'transport' | 'na
   readonly selfSigned: { readonly cert: string; readonly key: string }
 }
 
-export interface KedaEdge {
-  readonly components: readonly Component[]
-  listen(): Promise<void>
-  close(graceMs: number): Promise<void>
-}
-
-const NONE: KedaEdge = {
-  components: [],
-  listen: () => Promise.resolve(),
-  close: () => Promise.resolve(),
-}
-
 /** Nothing at all where the configuration has no external scaler. */
 export async function openKedaEdge(
   options: ServeOptions,
   config: KedaConfig | undefined,
   deps: KedaEdgeDeps,
-): Promise<KedaEdge> {
-  if (config === undefined) return NONE
+): Promise<Edge> {
+  if (config === undefined) return NO_EDGE
   const { address, port, auth } = config
   const { transport, components } = await openTransport(options, auth, deps)
   const bound = auth.mode === 'clientCertificates' ? auth.namespaces : undefined

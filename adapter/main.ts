@@ -31,6 +31,8 @@ import { firstData } from './firstData.ts'
 import { createHttpsServer } from './httpsServer.ts'
 import { createLogger } from './log.ts'
 import { openKedaEdge } from './kedaEdge.ts'
+import type { Edge } from './lifetime.ts'
+import { live } from './lifetime.ts'
 import { createMetricsApi } from './metrics-api/app.ts'
 import { parseSelector, SelectorError } from './metrics-api/selector.ts'
 import { writeReplay } from './replay.ts'
@@ -40,7 +42,6 @@ import { standalonePods } from './standalonePods.ts'
 import { VERSION } from './version.ts'
 
 const CONFIG_INTERVAL_MS = 2000
-const IN_FLIGHT_GRACE_MS = 10_000
 
 /** Pods are selected by the same rules as in requests, so a selector is checked by the same parser. */
 const CHECKS = {
@@ -167,34 +168,21 @@ async function compose(
     selfSigned: certificate.tls,
   })
 
-  const life = new AbortController()
-  const parts = [
-    ...engine.components,
-    ...access.components,
-    ...certificate.components,
-    ...keda.components,
-  ]
-  if (watched !== undefined) parts.push(watched)
-  let running: readonly Promise<void>[] = []
+  const address = options.address ?? metricsApi.address
+  const api: Edge = {
+    components: certificate.components,
+    async listen() {
+      const port = await https.listen(address, options.port ?? metricsApi.port)
+      log.info('listening', { address, port, version: VERSION, auth: metricsApi.auth.mode })
+    },
+    close: (graceMs) => https.close(graceMs),
+  }
   stopping.addEventListener('abort', () => https.drain(), { once: true })
+  const parts = [...engine.components, ...access.components, ...(watched ? [watched] : [])]
   try {
-    // Ports first: one that is taken is told before any source is asked.
-    const address = options.address ?? metricsApi.address
-    await keda.listen()
-    const port = await https.listen(address, options.port ?? metricsApi.port)
-    // The first evaluation is done when this returns, hence before the first request is read.
-    running = parts.map((part) => part.run(life.signal))
-    const failed = Promise.all(running)
-    failed.catch(() => undefined)
-    log.info('listening', { address, port, version: VERSION, auth: metricsApi.auth.mode })
-    await Promise.race([aborted(stopping), failed])
-    // Readiness is off now: who balances over several adapters stops sending before connections end.
-    if (stopping.reason !== 'SIGINT') await clock.sleep(metricsApi.drain, life.signal)
+    await live({ clock, stopping, edges: [keda, api], parts, drainMs: metricsApi.drain })
   } finally {
-    await Promise.all([https.close(IN_FLIGHT_GRACE_MS), keda.close(IN_FLIGHT_GRACE_MS)])
-    life.abort()
     client?.close()
-    await Promise.allSettled(running)
   }
 }
 
@@ -306,13 +294,6 @@ function warnOfRestart(before: Config, after: Config, log: Logger): void {
     (field) => JSON.stringify(before.adapter[field]) !== JSON.stringify(after.adapter[field]),
   )
   if (fields.length > 0) log.warn('config-needs-restart', { fields })
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 process.exitCode = await main(process.argv.slice(2))
