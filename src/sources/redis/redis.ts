@@ -8,6 +8,8 @@ import type {
 import { TidelineError } from '../../errors.ts'
 import { failureOf } from '../failure.ts'
 import type { TlsConfig } from '../http.ts'
+import { outcomes } from '../outcomes.ts'
+import type { Outcome } from '../outcomes.ts'
 import { abortable, poll } from '../poll.ts'
 import { clusterRoute } from './clusterRoute.ts'
 import { redisConfigSchema } from './config.ts'
@@ -93,32 +95,12 @@ function createRedis(config: RedisConfig, deps: SourceDeps): Component {
   }
 }
 
-type Outcome = ReturnType<typeof samplesOf> | TidelineError
-
 function outcomeOf(entry: KeyConfig, answer: Answer, atMs: number): Outcome {
   if (answer instanceof TidelineError) return answer
   try {
-    return samplesOf(entry, answer, atMs)
+    return { samples: samplesOf(entry, answer, atMs) }
   } catch (thrown) {
     return failureOf(thrown)
-  }
-}
-
-/** Writes an outcome to the sink, and to the log where its code is another than before. */
-function outcomes({ name, sink, log }: SourceDeps) {
-  const codes = new Map<string, string>()
-  return (origin: string, outcome: Outcome, atMs: number): void => {
-    const before = codes.get(origin)
-    if (outcome instanceof TidelineError) {
-      const { code, message } = outcome
-      sink.fail(name, origin, { code, message, atMs })
-      if (before !== code) log.warn('origin-failing', { source: name, origin, code, message })
-      codes.set(origin, code)
-      return
-    }
-    sink.write({ source: name, origin, atMs, samples: outcome, complete: true })
-    if (before !== undefined) log.info('origin-recovered', { source: name, origin })
-    codes.delete(origin)
   }
 }
 
