@@ -6,6 +6,8 @@ export const PROGRAMS = [
   { name: 'redis-server', debianPackage: 'redis-server', variable: 'TIDELINE_REDIS_SERVER' },
   { name: 'prometheus', debianPackage: 'prometheus', variable: 'TIDELINE_PROMETHEUS' },
   { name: 'promtool', debianPackage: 'prometheus', variable: 'TIDELINE_PROMTOOL' },
+  { name: 'java', debianPackage: 'default-jre-headless', variable: 'TIDELINE_JAVA' },
+  { name: 'mvn', debianPackage: 'maven', variable: 'TIDELINE_MVN' },
   { name: 'openssl', debianPackage: 'openssl', variable: 'TIDELINE_OPENSSL' },
 ] as const
 
