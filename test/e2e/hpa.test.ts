@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { parseMilli } from '../metrics-api/parseQuantity.ts'
+import { askDirectly } from './direct.ts'
 import { apiServicePath, becomes, condition, hpaPath, replicas, stays } from './observe.ts'
 import type { World } from './world.ts'
 import { API_SERVICES, startWorld } from './world.ts'
@@ -41,6 +43,43 @@ async function scalingActive(): Promise<unknown> {
 }
 
 const ACTIVE = WORKLOADS.map(() => 'True ValidMetricFound')
+
+const CUSTOM = '/apis/custom.metrics.k8s.io/v1beta2/namespaces/vision'
+const HIGH_LOAD = {
+  [`${CUSTOM}/pods/*/http_requests_per_second`]: 0.48 / 5,
+  [`${CUSTOM}/metrics/http_requests_per_second`]: 0.48,
+  '/apis/external.metrics.k8s.io/v1beta1/namespaces/vision/vision_frames_waiting': 55,
+}
+
+/**
+ * Asks the adapter itself again and again, since the API server leaves it alone for a while after it was away:
+ * it tells about the high load, or that it has no number yet, and in the end all of it.
+ */
+async function tellsTheTruth(forMs: number): Promise<void> {
+  const subject = '/O=system:masters/CN=auditor'
+  const client = world.plane.certs.cluster.sign({ name: 'auditor', subject, use: 'clientAuth' })
+  const endMs = performance.now() + forMs
+  let known: string[] = []
+  while (performance.now() < endMs) {
+    known = []
+    for (const [path, truth] of Object.entries(HIGH_LOAD)) {
+      const answer = await askDirectly(world, { path, client })
+      if (answer.status !== 200) {
+        expect([404, 503], answer.text).toContain(answer.status)
+        continue
+      }
+      known.push(path)
+      const { items } = JSON.parse(answer.text) as { items: { value: string }[] }
+      for (const { value } of items) {
+        const share = Number(parseMilli(value)) / 1000 / truth
+        expect(share, `${path}: ${value}`).toBeGreaterThan(0.5)
+        expect(share, `${path}: ${value}`).toBeLessThan(2)
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  expect(known).toEqual(Object.keys(HIGH_LOAD))
+}
 
 /** What the HPA tells its owner about its metric. */
 async function told(name: (typeof WORKLOADS)[number]): Promise<string> {
@@ -125,9 +164,17 @@ test('killing the adapter and starting it again changes no replica count', async
   await high()
   await settled()
   await world.adapter().stop('SIGKILL')
+  await world.restartAdapter()
+  await Promise.all([tellsTheTruth(SEVERAL_LOOKS_MS), stays(all, [5, 6, 3], SEVERAL_LOOKS_MS)])
+
+  await world.adapter().stop('SIGKILL')
   await stays(all, [5, 6, 3], SEVERAL_LOOKS_MS)
   await world.restartAdapter()
-  await Promise.all([stays(all, [5, 6, 3], 3 * SEVERAL_LOOKS_MS), becomes(scalingActive, ACTIVE)])
+  await Promise.all([
+    tellsTheTruth(SEVERAL_LOOKS_MS),
+    stays(all, [5, 6, 3], 3 * SEVERAL_LOOKS_MS),
+    becomes(scalingActive, ACTIVE),
+  ])
 })
 
 test('told to stop, the adapter ends cleanly', async () => {

@@ -40,7 +40,13 @@ export function onLoopback(objects: readonly KubeObject[], port: number): KubeOb
   })
 }
 
-/** Pods run at once on a machine that does not exist and listen on `port`; HPAs act at once. */
+/** As long as the windows of rates, and shorter than tests watch that nothing is scaled down. */
+const SCALE_DOWN_WINDOW_S = 3
+
+/**
+ * Pods run at once on a machine that does not exist and listen on `port`; HPAs act at once. Only on the way down
+ * do they wait until rates have forgotten how the load was shared before, or they would swing for a long time.
+ */
 export function withoutMachines(objects: readonly KubeObject[], port: number): KubeObject[] {
   const deployments = changed(objects, 'Deployment', (_object, spec) => {
     const pod = (spec['template'] as { spec: Tree }).spec
@@ -49,9 +55,11 @@ export function withoutMachines(objects: readonly KubeObject[], port: number): K
       for (const each of container.ports) each['containerPort'] = port
   })
   const policies = [{ type: 'Pods', value: 100, periodSeconds: 1 }]
-  const atOnce = { stabilizationWindowSeconds: 0, policies }
   return changed(deployments, 'HorizontalPodAutoscaler', (_object, spec) => {
-    spec['behavior'] = { scaleUp: atOnce, scaleDown: atOnce }
+    spec['behavior'] = {
+      scaleUp: { stabilizationWindowSeconds: 0, policies },
+      scaleDown: { stabilizationWindowSeconds: SCALE_DOWN_WINDOW_S, policies },
+    }
   })
 }
 
@@ -80,7 +88,7 @@ export function quickConfiguration(
   const signals = parseAllDocuments(files['signals.yaml']).map((document) => {
     const signal = document.toJS() as SignalDocument
     signal.spec['freshFor'] = '3s'
-    if (signal.spec.window?.['duration'] !== undefined) signal.spec.window['duration'] = '5s'
+    if (signal.spec.window?.['duration'] !== undefined) signal.spec.window['duration'] = '2s'
     return stringify(signal)
   })
   return { 'adapter.yaml': stringify(adapter), 'signals.yaml': signals.join('---\n') }

@@ -17,8 +17,6 @@ interface Running {
   requests: number
 }
 
-const COUNT_EVERY_MS = 50
-
 /** Every pod gets an address of its own in 127.0.0.0/8, which Linux gives whole to the loopback, and this port. */
 export function createPodServers(port: number): PodServers {
   const pods = new Map<string, Running>()
@@ -28,20 +26,22 @@ export function createPodServers(port: number): PodServers {
   const network = `127.${100 + (process.pid % 100)}`
   let addresses = 0
 
-  let lastMs = performance.now()
-  const counting = setInterval(() => {
+  let countedMs = performance.now()
+
+  /** Adds what came since it was called last: before each look, and before anything changes. */
+  function count(): void {
     const nowMs = performance.now()
     for (const [workload, perSecond] of loads) {
       const running = [...pods.values()].filter((pod) => pod.workload === workload)
-      const each = (perSecond * (nowMs - lastMs)) / 1000 / running.length
+      const each = (perSecond * (nowMs - countedMs)) / 1000 / running.length
       for (const pod of running) pod.requests += each
     }
-    lastMs = nowMs
-  }, COUNT_EVERY_MS)
-  counting.unref()
+    countedMs = nowMs
+  }
 
   function answer(pod: Running, response: ServerResponse): void {
     if (hanging.has(pod.workload)) return void unanswered.add(response)
+    count()
     response.setHeader('content-type', 'text/plain; version=0.0.4')
     response.end(
       [
@@ -55,7 +55,10 @@ export function createPodServers(port: number): PodServers {
   }
 
   return {
-    setLoad: (workload, perSecond) => void loads.set(workload, perSecond),
+    setLoad(workload, perSecond) {
+      count()
+      loads.set(workload, perSecond)
+    },
     hang: (workload) => void hanging.add(workload),
     resume(workload) {
       hanging.delete(workload)
@@ -72,10 +75,12 @@ export function createPodServers(port: number): PodServers {
         server.once('error', reject)
         server.listen(port, ip, resolve)
       })
+      count()
       pods.set(pod.metadata.uid, running)
       return { ip }
     },
     async stop(pod) {
+      count()
       const running = pods.get(pod.metadata.uid)
       pods.delete(pod.metadata.uid)
       if (running === undefined) return
