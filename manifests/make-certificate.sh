@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a CA and a serving certificate for the adapter, stores them as Secret custom-metrics-adapter-tls and
-# tells the API server to trust that CA. Run it after `kubectl apply -k manifests/base`, and again to renew:
+# tells the API server to trust that CA for the APIs that the adapter serves. Run it after `kubectl apply -k manifests/base`, and again to renew:
 # the CA in use stays trusted until the next renewal, so that no request fails while pods take the new one.
 # The CA's key is thrown away. Environment: KUBECTL (kubectl), DAYS (365).
 set -eu
@@ -36,6 +36,9 @@ openssl x509 -req -in "$dir/tls.csr" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -CAc
   openssl base64 -d -A >"$dir/previous.crt"
 bundle=$(cat "$dir/ca.crt" "$dir/previous.crt" | openssl base64 -A)
 for name in $APISERVICES; do
+  # One that another adapter serves (KEDA the external metrics) stays as it is.
+  owner=$("$KUBECTL" get apiservice "$name" --ignore-not-found -o 'jsonpath={.spec.service.namespace}/{.spec.service.name}')
+  [ "$owner" = "$NAMESPACE/$SERVICE" ] || continue
   "$KUBECTL" patch apiservice "$name" --type=merge -p "{\"spec\":{\"caBundle\":\"$bundle\"}}"
 done
 "$KUBECTL" -n $NAMESPACE create secret generic $SECRET --type=kubernetes.io/tls \

@@ -10,6 +10,7 @@
  *     evaluator stands           UNAVAILABLE                      the same
  *     negative or not finite     OUT_OF_RANGE with the value      the same: it would read it as 0
  *
+ * A trigger with something wrong in it is answered INVALID_ARGUMENT, with the field, the value and the mend.
  * A signal's own policy for stale and absent data was applied before; such readings come here as fresh.
  */
 import { status } from '@grpc/grpc-js'
@@ -17,15 +18,37 @@ import type { Labels, Reading } from '../../src/model.ts'
 import { toMilli } from '../milli.ts'
 import { badMetadata, CallFault, unavailable } from './fault.ts'
 import type { Trigger } from './trigger.ts'
+import { REFUSED_NAME } from './trigger.ts'
 import type { GetMetricSpecResponse, GetMetricsResponse, IsActiveResponse } from './wire.ts'
 
 /** Evaluation older than this means that the evaluator stands: what it said last is not the truth now. */
 const EVALUATION_AGE_MAX_MS = 30_000
 
-export function metricSpec({ metricName, target }: Trigger): GetMetricSpecResponse {
+/** From definition and metadata alone; of a trigger that is refused, one that GetMetrics then tells the fault of. */
+export function metricSpec(read: () => Trigger): GetMetricSpecResponse {
+  try {
+    return specOf(read())
+  } catch (thrown) {
+    if (thrown instanceof CallFault && thrown.code === status.INVALID_ARGUMENT) return refusedSpec()
+    throw thrown
+  }
+}
+
+function specOf({ metricName, target }: Trigger): GetMetricSpecResponse {
   return {
     metricSpecs: [{ metricName, targetSize: wholeOf(target), targetSizeFloat: target }],
   }
+}
+
+/**
+ * What stands for the metric of a trigger that has something wrong, whatever it has: a metric that never has a
+ * value. Of a failing GetMetricSpec KEDA 2.20 tells the user nothing but "got empty metric spec", and it leaves the
+ * trigger out of an HPA that others keep scaling; of a failing GetMetrics it tells the sentence, in the events of
+ * the ScaledObject, and the HPA takes no replica away. No trigger has a metric of this name, so no target of
+ * another metric is ever mixed up with this one.
+ */
+function refusedSpec(): GetMetricSpecResponse {
+  return { metricSpecs: [{ metricName: REFUSED_NAME, targetSize: 1, targetSizeFloat: 1 }] }
 }
 
 export function metrics(trigger: Trigger, wanted: string, nowMs: number): GetMetricsResponse {

@@ -18,7 +18,7 @@ export function unavailable(message: string): CallFault {
   return new CallFault(status.UNAVAILABLE, message)
 }
 
-/** Bad metadata of a trigger: which field, what stands there, how to mend it. KEDA's operator logs it. */
+/** Bad metadata of a trigger: which field, what stands there, how to mend it. */
 export function badMetadata(field: string, value: string | undefined, mend: string): CallFault {
   const shown = value === undefined ? 'is missing' : `is ${JSON.stringify(clipped(value))}`
   return new CallFault(status.INVALID_ARGUMENT, `trigger metadata ${field} ${shown}: ${mend}`)

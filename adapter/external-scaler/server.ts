@@ -107,9 +107,10 @@ function scalerMethods(deps: ExternalScalerDeps, streams: Streams) {
     IsActive: unary('IsActive', (ref: ScaledObjectRef, call) =>
       activity(readTrigger(authorize(deps, ref, call), reader), clock.nowMs()),
     ),
-    GetMetricSpec: unary('GetMetricSpec', (ref: ScaledObjectRef, call) =>
-      metricSpec(readTrigger(authorize(deps, ref, call), reader)),
-    ),
+    GetMetricSpec: unary('GetMetricSpec', (asked: ScaledObjectRef, call) => {
+      const ref = authorize(deps, asked, call)
+      return metricSpec(() => readTrigger(ref, reader))
+    }),
     GetMetrics: unary('GetMetrics', ({ scaledObjectRef, metricName }: GetMetricsRequest, call) => {
       const ref = authorize(deps, scaledObjectRef, call)
       return metrics(readTrigger(ref, reader), metricName, clock.nowMs())
@@ -124,7 +125,7 @@ function scalerMethods(deps: ExternalScalerDeps, streams: Streams) {
     StreamMetricSpec: stream('StreamMetricSpec', {
       begin: (asked: ScaledObjectRef, call) => {
         const ref = authorize(deps, asked, call)
-        return (): GetMetricSpecResponse => metricSpec(readTrigger(ref, reader))
+        return (): GetMetricSpecResponse => metricSpec(() => readTrigger(ref, reader))
       },
       repeatAfterMs: () => undefined,
     }),

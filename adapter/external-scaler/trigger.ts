@@ -28,6 +28,9 @@ const METRIC_NAME = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/
 const METRIC_NAME_MAX = 200
 const TARGET_MIN = 0.001
 
+/** The metric of triggers that are refused; of no other one. */
+export const REFUSED_NAME = 'tideline-trigger-refused'
+
 /** Throws `CallFault` `INVALID_ARGUMENT` for bad metadata; `UNAVAILABLE` before the first evaluation. */
 export function readTrigger(ref: ScaledObjectRef, reader: SignalReader): Trigger {
   const fields = ownFields(ref.scalerMetadata)
@@ -44,7 +47,7 @@ export function readTrigger(ref: ScaledObjectRef, reader: SignalReader): Trigger
     )
   return {
     found,
-    metricName: metricNameOf(fields.metricName, signal, groups),
+    metricName: notRefused(metricNameOf(fields.metricName, signal, groups)),
     target,
     activation: numberOf('activation', fields.activation, 0) ?? keda?.activation ?? 0,
     groups,
@@ -140,6 +143,11 @@ function metricNameOf(given: string | undefined, signal: Signal, groups: Labels)
     .replaceAll(NOT_IN_NAMES, '-')
     .replaceAll(EDGES, '')
     .slice(0, METRIC_NAME_MAX)
+}
+
+function notRefused(name: string): string {
+  if (name !== REFUSED_NAME) return name
+  throw badMetadata('metricName', name, 'is kept for triggers that are refused: give another')
 }
 
 const NOT_IN_NAMES = /[^a-z0-9-]/g

@@ -13,7 +13,7 @@ export interface LeafRequest {
   readonly name: string
   /** As openssl writes it: `/O=group/CN=user`. */
   readonly subject: string
-  readonly use: 'serverAuth' | 'clientAuth'
+  readonly use: 'serverAuth' | 'clientAuth' | 'serverAuth,clientAuth'
   /** As openssl writes them: `DNS:localhost,IP:127.0.0.1`. */
   readonly names?: string
 }

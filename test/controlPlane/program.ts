@@ -12,10 +12,15 @@ export interface Program {
 const READY_MS = 60_000
 const TAIL_LINES = 30
 
-/** Starts a program whose output goes to a file. */
-export function startProgram(path: string, parameters: readonly string[], log: string): Program {
+/** Starts a program whose output goes to a file, with the environment of this one where none is given. */
+export function startProgram(
+  path: string,
+  parameters: readonly string[],
+  log: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Program {
   const output = openSync(log, 'w')
-  const child = spawn(path, parameters, { stdio: ['ignore', output, output] })
+  const child = spawn(path, parameters, { stdio: ['ignore', output, output], env })
   closeSync(output)
   // An interrupted test run leaves nothing behind.
   const killed = () => void child.kill('SIGKILL')

@@ -40,6 +40,9 @@ export function onLoopback(objects: readonly KubeObject[], port: number): KubeOb
   })
 }
 
+const POLICIES = [{ type: 'Pods', value: 100, periodSeconds: 1 }]
+const AT_ONCE = { stabilizationWindowSeconds: 0, policies: POLICIES }
+
 /** As long as the windows of rates, and shorter than tests watch that nothing is scaled down. */
 const SCALE_DOWN_WINDOW_S = 3
 
@@ -54,12 +57,39 @@ export function withoutMachines(objects: readonly KubeObject[], port: number): K
     for (const container of pod['containers'] as { ports: Tree[] }[])
       for (const each of container.ports) each['containerPort'] = port
   })
-  const policies = [{ type: 'Pods', value: 100, periodSeconds: 1 }]
   return changed(deployments, 'HorizontalPodAutoscaler', (_object, spec) => {
     spec['behavior'] = {
-      scaleUp: { stabilizationWindowSeconds: 0, policies },
-      scaleDown: { stabilizationWindowSeconds: SCALE_DOWN_WINDOW_S, policies },
+      scaleUp: AT_ONCE,
+      scaleDown: { ...AT_ONCE, stabilizationWindowSeconds: SCALE_DOWN_WINDOW_S },
     }
+  })
+}
+
+/** ScaledObjects that ask this address for the adapter, and whose KEDA and HPA act at once. */
+export function quickScaling(objects: readonly KubeObject[], scalerAddress: string): KubeObject[] {
+  return changed(objects, 'ScaledObject', (_object, spec) => {
+    for (const { metadata } of spec['triggers'] as { metadata: Tree }[])
+      Object.assign(metadata, { scalerAddress })
+    Object.assign(spec, { pollingInterval: 1, cooldownPeriod: 2 })
+    const behavior = { scaleUp: AT_ONCE, scaleDown: AT_ONCE }
+    spec['advanced'] = { horizontalPodAutoscalerConfig: { behavior } }
+  })
+}
+
+/** The configuration with the line for KEDA, which is a comment in the base, and this port and CA. */
+export function withExternalScaler(
+  objects: readonly KubeObject[],
+  { port, caFile }: { readonly port: number; readonly caFile: string },
+): KubeObject[] {
+  return objects.map((object) => {
+    if (object.kind !== 'ConfigMap') return object
+    const data = { ...(object['data'] as Readonly<Record<string, string>>) }
+    const text = data['adapter.yaml'] ?? ''
+    const document = parseAllDocuments(text.replace('# externalScaler:', 'externalScaler:'))[0]
+    document?.setIn(['spec', 'externalScaler', 'address'], '127.0.0.1')
+    document?.setIn(['spec', 'externalScaler', 'port'], port)
+    document?.setIn(['spec', 'externalScaler', 'auth', 'caFile'], caFile)
+    return { ...object, data: { ...data, 'adapter.yaml': String(document) } }
   })
 }
 

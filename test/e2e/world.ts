@@ -1,17 +1,15 @@
 /** A cluster with the project's manifests in it, the adapter as its own process, pods that answer, and a Redis. */
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ControlPlane } from '../controlPlane/controlPlane.ts'
 import { startControlPlane } from '../controlPlane/controlPlane.ts'
 import type { AdapterProcess } from '../setup/adapterProcess.ts'
-import { startAdapter } from '../setup/adapterProcess.ts'
 import type { FrontDoor } from '../setup/frontDoor.ts'
 import { openFrontDoor } from '../setup/frontDoor.ts'
 import type { RedisServer } from '../setup/redisServer.ts'
 import { startRedis } from '../setup/redisServer.ts'
 import { freePort } from '../setup/running.ts'
-import { kustomize, MANIFESTS, onLoopback, quickConfiguration, withoutMachines } from './objects.ts'
+import { adapterStarter, kubectl, mountSecret, runScript, writeFiles } from './install.ts'
+import { kustomize, onLoopback, quickConfiguration, withoutMachines } from './objects.ts'
 import type { PodServers } from './podServers.ts'
 import { createPodServers } from './podServers.ts'
 
@@ -54,19 +52,14 @@ export async function startWorld(): Promise<World> {
     ends.push(() => redisDoor.close())
 
     const adapterPort = await freePort()
-    const { binaries, kubeconfig, folder } = plane
+    const { binaries, folder } = plane
     const base = kustomize(binaries.kubectl, 'base')
     await plane.apply(onLoopback(base, adapterPort))
     const config = writeFiles(join(folder, 'config'), quickConfiguration(base, redisDoor.port))
     const tls = join(folder, 'tls')
     const makeCertificate = async () => {
-      runCertificateScript(binaries.kubectl, kubeconfig, folder)
-      const secret = '/api/v1/namespaces/monitoring/secrets/custom-metrics-adapter-tls'
-      const { data } = await plane.api<{ data: Record<string, string> }>('GET', secret)
-      const entries = Object.entries(data).map(
-        ([name, value]) => [name, Buffer.from(value, 'base64').toString()] as const,
-      )
-      writeFiles(tls, Object.fromEntries(entries))
+      runScript(plane, 'make-certificate.sh')
+      await mountSecret(plane, 'custom-metrics-adapter-tls', tls)
     }
     await makeCertificate()
     const start = await adapterStarter(plane, { config, tls, port: adapterPort })
@@ -84,49 +77,11 @@ export async function startWorld(): Promise<World> {
         adapter = await start()
       },
       makeCertificate,
-      kubectl: (...parameters) =>
-        execFileSync(binaries.kubectl, ['--kubeconfig', kubeconfig, ...parameters], {
-          encoding: 'utf8',
-          env: { PATH: process.env['PATH'] ?? '', HOME: folder },
-          stdio: ['ignore', 'pipe', 'pipe'],
-        }),
+      kubectl: (...parameters) => kubectl(plane, parameters),
       stop,
     }
   } catch (thrown) {
     await stop()
     throw thrown
   }
-}
-
-function writeFiles(folder: string, files: Readonly<Record<string, string>>): string {
-  mkdirSync(folder, { recursive: true })
-  for (const [name, text] of Object.entries(files))
-    writeFileSync(join(folder, name), text, { mode: 0o600 })
-  return folder
-}
-
-/** kubectl keeps what it discovered below HOME. */
-function runCertificateScript(kubectl: string, kubeconfig: string, home: string): void {
-  const PATH = process.env['PATH'] ?? ''
-  execFileSync(join(MANIFESTS, 'make-certificate.sh'), {
-    env: { PATH, HOME: home, KUBECTL: kubectl, KUBECONFIG: kubeconfig },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-}
-
-interface AdapterPlace {
-  readonly config: string
-  readonly tls: string
-  readonly port: number
-}
-
-/** With the rights that the manifests give its service account, and no other. */
-async function adapterStarter(plane: ControlPlane, { config, tls, port }: AdapterPlace) {
-  const own = await plane.accountKubeconfig('monitoring', 'custom-metrics-adapter')
-  const parameters = [
-    ...['--config', config, '--kubeconfig', own],
-    ...['--tls-cert-file', join(tls, 'tls.crt'), '--tls-key-file', join(tls, 'tls.key')],
-    ...['--address', '127.0.0.1', '--port', String(port)],
-  ]
-  return () => startAdapter(parameters)
 }

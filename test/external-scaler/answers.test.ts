@@ -52,6 +52,10 @@ describe('the specification', () => {
   })
 })
 
+const REFUSED = {
+  metricSpecs: [{ metricName: 'tideline-trigger-refused', targetSize: 1, targetSizeFloat: 1 }],
+} as const
+
 describe('bad metadata is told by field, value and mend', () => {
   const rows: [string, Signal, TriggerMetadata, RegExp][] = [
     [
@@ -118,15 +122,23 @@ describe('bad metadata is told by field, value and mend', () => {
   ]
   test.each(rows)('%s', async (_what, signal, metadata, message) => {
     scaler.show(signal, fresh(1))
-    const outcomes = [
-      await client.spec(metadata),
-      await client.value(metadata),
-      await client.active(metadata),
-    ]
-    for (const outcome of outcomes) {
+    for (const outcome of [await client.value(metadata), await client.active(metadata)]) {
       expect(outcome).toMatch(/^INVALID_ARGUMENT: /)
       expect(String(outcome).replace('INVALID_ARGUMENT: ', '')).toMatch(message)
     }
+    // Of a failure here KEDA would tell nobody the reason, and go on without this trigger.
+    expect(await client.spec(metadata)).toEqual(REFUSED)
+  })
+
+  test('the name that stands for it is no name of a metric', async () => {
+    scaler.show(QUEUE, fresh(1))
+    const [{ metricName }] = REFUSED.metricSpecs
+    const metadata = { signal: 'queue', metricName }
+    expect(await client.value(metadata, undefined, metricName)).toMatch(
+      /^INVALID_ARGUMENT: .*is kept for triggers that are refused/,
+    )
+    scaler.show({ ...QUEUE, expose: { keda: { name: metricName, target: 1, activation: 0 } } }, fresh(1)) // prettier-ignore
+    expect(await client.active()).toMatch(/^INVALID_ARGUMENT/)
   })
 
   test('a call that names nothing', async () => {
@@ -296,5 +308,5 @@ test('a ScaledObject sees the signals of its own namespace alone', async () => {
 test('calls are counted by method and status', () => {
   expect(scaler.calls).toContain('GetMetrics OK')
   expect(scaler.calls).toContain('IsActive UNAVAILABLE')
-  expect(scaler.calls).toContain('GetMetricSpec INVALID_ARGUMENT')
+  expect(scaler.calls).toContain('IsActive INVALID_ARGUMENT')
 })

@@ -90,6 +90,18 @@ test('StreamMetricSpec tells the specification on opening and when it changes', 
   })
 })
 
+test('StreamMetricSpec tells of a refused trigger what GetMetricSpec does, and goes on once it is mended', async () => {
+  scaler.show({ ...QUEUE, name: 'other', id: 'vision/other' }, fresh(3))
+  const heard = client.stream('StreamMetricSpec', ref())
+  await until('the specification', () => heard.messages.length === 1)
+  expect(heard.messages).toEqual([await client.spec()])
+  scaler.show(QUEUE, fresh(3))
+  await scaler.clock.advance(250)
+  await until('the change', () => heard.messages.length === 2)
+  expect(heard.messages[1]).toEqual(await client.spec())
+  expect(heard.end).toBeUndefined()
+})
+
 test('no more streams than allowed; one that is cancelled makes room', async () => {
   scaler.show(QUEUE, fresh(3))
   const open = [1, 2, 3].map(() => client.stream('StreamIsActive', ref()))
