@@ -6,6 +6,7 @@ import { serverCredentials } from './credentials.ts'
 import { badMetadata, CallFault } from './fault.ts'
 import type { ExternalScalerDeps } from './ports.ts'
 import { openPort } from './port.ts'
+import { Reflection } from './reflection.ts'
 import { internal, Streams } from './streams.ts'
 import { readTrigger } from './trigger.ts'
 import type {
@@ -51,6 +52,10 @@ export async function createExternalScaler(deps: ExternalScalerDeps): Promise<Ex
   const server = new Server(OPTIONS)
   server.addService(services.scaler, scalerMethods(deps, streams))
   server.addService(services.health, healthMethods(deps, streams))
+  const reflection = new Reflection(services.descriptors, (fault) =>
+    deps.observe('ServerReflectionInfo', codeOf(fault ?? null)),
+  )
+  for (const service of services.reflections) server.addService(service, { ...reflection.methods })
   if (transport.kind === 'plaintext')
     log.warn('INSECURE-PLAINTEXT', {
       meaning:
@@ -71,6 +76,7 @@ export async function createExternalScaler(deps: ExternalScalerDeps): Promise<Ex
       // Sends GOAWAY. Its own word that all is over comes too early, so the port's sockets are waited for.
       server.tryShutdown(() => undefined)
       streams.close()
+      reflection.close()
       await Promise.race([ended, clock.sleep(graceMs, closed.signal)])
       server.forceShutdown()
       port.destroy()

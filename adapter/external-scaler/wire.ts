@@ -1,8 +1,10 @@
-/** The messages as JavaScript sees them, and the services of the two `.proto` files. */
+/** The messages as JavaScript sees them, and the services of the `.proto` files. */
 import type { ServiceDefinition } from '@grpc/grpc-js'
 import type { PackageDefinition } from '@grpc/proto-loader'
 import { load } from '@grpc/proto-loader'
 import { join } from 'node:path'
+import type { Descriptors } from './descriptors.ts'
+import { readDescriptors } from './descriptors.ts'
 
 export interface ScaledObjectRef {
   readonly name: string
@@ -44,21 +46,55 @@ export interface HealthCheckResponse {
   readonly status: 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN'
 }
 
+export interface ReflectionRequest {
+  readonly messageRequest?:
+    | 'fileByFilename'
+    | 'fileContainingSymbol'
+    | 'fileContainingExtension'
+    | 'allExtensionNumbersOfType'
+    | 'listServices'
+  readonly fileByFilename?: string
+  readonly fileContainingSymbol?: string
+}
+
+export interface ReflectionResponse {
+  readonly originalRequest: ReflectionRequest
+  readonly fileDescriptorResponse?: { readonly fileDescriptorProto: readonly Buffer[] }
+  readonly listServicesResponse?: { readonly service: readonly { readonly name: string }[] }
+  readonly errorResponse?: { readonly errorCode: number; readonly errorMessage: string }
+}
+
 export const SCALER_NAME = 'externalscaler.ExternalScaler'
 const HEALTH_NAME = 'grpc.health.v1.Health'
+const REFLECTION_NAMES = [
+  'grpc.reflection.v1.ServerReflection',
+  'grpc.reflection.v1alpha.ServerReflection',
+] as const
 const FOLDER = join(import.meta.dirname, '../../proto')
+const FILES = [
+  'externalscaler.proto',
+  'health.proto',
+  'reflection.v1.proto',
+  'reflection.v1alpha.proto',
+]
 
 export async function loadServices(): Promise<{
   readonly scaler: ServiceDefinition
   readonly health: ServiceDefinition
+  readonly reflections: readonly ServiceDefinition[]
+  readonly descriptors: Descriptors
 }> {
-  const definition = await load(['externalscaler.proto', 'health.proto'], {
-    includeDirs: [FOLDER],
-    longs: Number,
-    enums: String,
-    defaults: true,
-  })
-  return { scaler: serviceOf(definition, SCALER_NAME), health: serviceOf(definition, HEALTH_NAME) }
+  const includeDirs = [FOLDER]
+  const [definition, asWritten] = await Promise.all([
+    load(FILES, { includeDirs, longs: Number, enums: String, defaults: true, oneofs: true }),
+    load(FILES, { includeDirs, keepCase: true }),
+  ])
+  return {
+    scaler: serviceOf(definition, SCALER_NAME),
+    health: serviceOf(definition, HEALTH_NAME),
+    reflections: REFLECTION_NAMES.map((name) => serviceOf(definition, name)),
+    descriptors: readDescriptors(asWritten),
+  }
 }
 
 function serviceOf(definition: PackageDefinition, name: string): ServiceDefinition {

@@ -128,7 +128,7 @@ describe('a trigger with a slip of the pen', () => {
     const described = async () =>
       world.kubectl('-n', 'vision', 'describe', 'scaledobject', GATEWAY).includes(sentence)
     await becomes(described, true)
-    expect(await conditionOf(GATEWAY, 'Ready')).toBe('False')
+    await becomes(() => conditionOf(GATEWAY, 'Ready'), 'False')
   })
 })
 
