@@ -4,7 +4,7 @@ import type { sendUnaryData } from '@grpc/grpc-js'
 import { createExternalScaler } from '../../adapter/external-scaler/server.ts'
 import { loadServices } from '../../adapter/external-scaler/wire.ts'
 import { systemClock } from '../../src/clock.ts'
-import type { Reading, SignalReadings } from '../../src/model.ts'
+import type { Reading, Signal, SignalReadings } from '../../src/model.ts'
 import { createBoard } from '../../src/signal/board.ts'
 import { signalOf } from '../kit/signals.ts'
 
@@ -54,7 +54,8 @@ async function bare({ cert, key, ca }: ScalerStart): Promise<number> {
 
 async function tideline({ cert, key, ca, signals }: ScalerStart): Promise<number> {
   const board = createBoard()
-  const publish = (): void => board.publish(readings(signals, systemClock.nowMs()), false)
+  const defined = definitions(signals)
+  const publish = (): void => board.publish(readings(defined, systemClock.nowMs()), false)
   publish()
   setInterval(publish, 1000).unref()
   const scaler = await createExternalScaler({
@@ -72,10 +73,16 @@ async function tideline({ cert, key, ca, signals }: ScalerStart): Promise<number
   return scaler.listen('127.0.0.1', 0)
 }
 
-function readings(count: number, nowMs: number): SignalReadings[] {
+function definitions(count: number): Signal[] {
+  const keda = { name: 'queue-depth', target: 10, activation: 0 }
   return Array.from({ length: count }, (_, index) => {
     const name = `queue-${index}`
-    const keda = { name: 'queue-depth', target: 10, activation: 0 }
+    return signalOf({ id: `vision/${name}`, name, expose: { keda } })
+  })
+}
+
+function readings(signals: readonly Signal[], nowMs: number): SignalReadings[] {
+  return signals.map((signal) => {
     const reading: Reading = {
       state: 'fresh',
       labels: {},
@@ -84,7 +91,6 @@ function readings(count: number, nowMs: number): SignalReadings[] {
       windowMs: 0,
       why: { series: { fresh: 1, stale: 0, warmingUp: 0 } },
     }
-    const signal = signalOf({ id: `vision/${name}`, name, expose: { keda } })
     return { signal, evaluatedMs: nowMs, readings: [reading] }
   })
 }
