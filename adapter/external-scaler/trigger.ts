@@ -141,8 +141,8 @@ function metricNameOf(given: string | undefined, signal: Signal, groups: Labels)
     .join('-')
     .toLowerCase()
     .replaceAll(NOT_IN_NAMES, '-')
-    .replaceAll(EDGES, '')
     .slice(0, METRIC_NAME_MAX)
+    .replaceAll(EDGES, '')
 }
 
 function notRefused(name: string): string {

@@ -151,6 +151,18 @@ describe('the end', () => {
     late.close()
   })
 
+  test('connections are told to go by GOAWAY, without an error', async () => {
+    const session = connect(`http://127.0.0.1:${scaler.port}`)
+    let told: number | undefined
+    session.on('goaway', (code) => (told = code))
+    await new Promise<void>((resolve) => session.once('connect', () => resolve()))
+    await new Promise<void>((resolve) => session.ping((_error) => resolve()))
+    const ended = new Promise<void>((resolve) => session.once('close', resolve))
+    await scaler.close()
+    await ended
+    expect(told).toBe(0)
+  })
+
   test('does not wait longer than the grace for who will not go', async () => {
     const session = connect(`http://127.0.0.1:${scaler.port}`)
     session.on('error', () => undefined)
