@@ -84,17 +84,19 @@ export interface Consumption {
   readonly maxWaitMs: number
   /** A member that is not heard for so long loses its partitions. */
   readonly sessionTimeoutMs: number
-  /** Partitions whose batches are handled at one time; those of one partition come one after the other. */
-  readonly concurrency: number
   /**
-   * This member has other partitions from now on. Resolves with the offset at which each is to be read on;
+   * This member has other partitions from now on, or their offsets are not what there is (a topic was made anew,
+   * messages were deleted). Resolves with the offset at which each is to be read on;
    * a partition that is left out is not read until the next assignment.
    */
   assigned(
     partitions: ReadonlyMap<string, readonly number[]>,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, ReadonlyMap<number, number>>>
-  /** The next messages of a partition, or the news that there was none. Answers where to go on. */
+  /**
+   * The next messages of a partition, or the news that there was none. Answers where to go on. Batches of one
+   * partition come one after the other, those of several at one time.
+   */
   batch(batch: FetchedBatch, signal: AbortSignal): Promise<BatchVerdict>
 }
 

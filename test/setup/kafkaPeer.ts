@@ -1,0 +1,59 @@
+/** What stands around the adapter in tests on Kafka: an administrator, and producers that know what they sent. */
+import kafkajs from 'kafkajs'
+import type { Admin, Kafka as KafkaLibrary, Message, Producer } from 'kafkajs'
+
+const { CompressionCodecs, CompressionTypes, Kafka, logLevel, Partitioners } = kafkajs
+
+export interface KafkaPeer {
+  readonly kafka: KafkaLibrary
+  readonly admin: Admin
+  readonly producer: Producer
+  /** A topic that no other test has; resolves when all partitions have a leader. */
+  topic(partitions: number, name?: string): Promise<string>
+  /** Sends to one partition and resolves when it is written. */
+  send(topic: string, partition: number, messages: readonly Message[]): Promise<void>
+  /** As retention would. */
+  deleteBefore(topic: string, partition: number, offset: number): Promise<void>
+  stop(): Promise<void>
+}
+
+export { CompressionCodecs, CompressionTypes }
+
+let topics = 0
+
+export async function kafkaPeer(brokers: readonly string[]): Promise<KafkaPeer> {
+  const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING, clientId: 'peer' })
+  const admin = kafka.admin()
+  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner })
+  await Promise.all([admin.connect(), producer.connect()])
+  return {
+    kafka,
+    admin,
+    producer,
+    async topic(numPartitions, name = `topic-${(topics += 1)}`) {
+      const replicationFactor = Math.min(3, brokers.length)
+      await admin.createTopics({
+        waitForLeaders: true,
+        topics: [{ topic: name, numPartitions, replicationFactor }],
+      })
+      return name
+    },
+    async send(topic, partition, messages) {
+      await producer.send({
+        topic,
+        messages: messages.map((message) => ({ ...message, partition })),
+      })
+    },
+    async deleteBefore(topic, partition, offset) {
+      // The library knows leaders only of topics that it was asked about.
+      await admin.fetchTopicOffsets(topic)
+      await admin.deleteTopicRecords({
+        topic,
+        partitions: [{ partition, offset: String(offset) }],
+      })
+    },
+    async stop() {
+      await Promise.all([admin.disconnect(), producer.disconnect()])
+    },
+  }
+}
