@@ -22,6 +22,7 @@ import { createEvaluator } from '../src/signal/evaluator.ts'
 import { createFixedStabilizer } from '../src/signal/stabilize.ts'
 import { configuredSource } from '../src/sources/registry.ts'
 import { createRunningSources } from '../src/sources/running.ts'
+import { configuredWindows } from '../src/store/configured.ts'
 import { openAccess } from './access.ts'
 import { kubeClient } from './cluster/kubeClient.ts'
 import { PodWatch } from './cluster/pods.ts'
@@ -239,8 +240,10 @@ async function createEngine(
     clock,
     ...(client === undefined ? {} : { client }),
   })
+  const windowsOf = configuredWindows(initial.adapter.windowStore, { clock, secrets })
   const depsOf = (name: string) => ({
     name,
+    windows: windowsOf(name),
     clock,
     sink: store,
     secrets,
@@ -287,6 +290,7 @@ const FIXED_AT_START = [
   'limits',
   'evaluation',
   'podNamespaces',
+  'windowStore',
 ] as const
 
 function warnOfRestart(before: Config, after: Config, log: Logger): void {

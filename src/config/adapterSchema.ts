@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { durationSchema, positiveDurationSchema } from '../sources/duration.ts'
+import { redisConnectionShape, refuseConnection } from '../sources/redis/connection.ts'
 import { sourceTypes } from '../sources/registry.ts'
 import { API_VERSION, metadataSchema } from './signalSchema.ts'
 
@@ -111,6 +112,32 @@ const externalScalerSchema = z
   })
   .meta({ description: 'gRPC port for KEDA; left out: none' })
 
+const windowStoreSchema = z
+  .strictObject({
+    redis: z
+      .strictObject({
+        ...redisConnectionShape,
+        prefix: z
+          .string()
+          .max(100)
+          .regex(/^[^{}\s]*$/, 'must hold no "{", "}" or space')
+          .default('tideline:')
+          .meta({ description: 'begins every key; other adapters on this Redis need another one' }),
+        keep: positiveDurationSchema
+          .prefault('48h')
+          .meta({ description: 'what is not changed for so long is forgotten' }),
+      })
+      .superRefine((config, context) =>
+        refuseConnection(config, (path, message) =>
+          context.addIssue({ code: 'custom', path, message }),
+        ),
+      ),
+  })
+  .meta({
+    description:
+      'where windows over event streams outlive a process, and replicas share them; left out: memory, every replica for itself',
+  })
+
 export const adapterSpecSchema = z.strictObject({
   sources: z.array(sourceSchema).default([]),
   metricsApi: z
@@ -124,6 +151,7 @@ export const adapterSpecSchema = z.strictObject({
     })
     .prefault({}),
   externalScaler: externalScalerSchema.optional(),
+  windowStore: windowStoreSchema.optional(),
   podNamespaces: z
     .array(z.string().min(1))
     .optional()

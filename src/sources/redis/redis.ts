@@ -1,24 +1,15 @@
-import type {
-  Component,
-  SecretReader,
-  SecretReference,
-  SourceDeps,
-  SourceType,
-} from '../../ports.ts'
+import type { Component, SourceDeps, SourceType } from '../../ports.ts'
 import { TidelineError } from '../../errors.ts'
 import { failureOf } from '../failure.ts'
-import type { TlsConfig } from '../http.ts'
 import { outcomes } from '../outcomes.ts'
 import type { Outcome } from '../outcomes.ts'
-import { abortable, poll } from '../poll.ts'
-import { clusterRoute } from './clusterRoute.ts'
+import { poll } from '../poll.ts'
 import { redisConfigSchema } from './config.ts'
 import type { RedisConfig } from './config.ts'
+import { routeOf } from './connection.ts'
 import { commandsFor, originOf, samplesOf } from './keys.ts'
 import type { KeyConfig } from './keys.ts'
-import type { Credentials } from './link.ts'
-import { sentinelRoute, singleRoute } from './routes.ts'
-import type { Answer, ReadCredentials, Route } from './routes.ts'
+import type { Answer } from './routes.ts'
 
 const TIMEOUT_MS = 1000
 
@@ -101,67 +92,5 @@ function outcomeOf(entry: KeyConfig, answer: Answer, atMs: number): Outcome {
     return { samples: samplesOf(entry, answer, atMs) }
   } catch (thrown) {
     return failureOf(thrown)
-  }
-}
-
-function routeOf(config: RedisConfig, secrets: SecretReader): Route {
-  const { url, sentinel, cluster, username, password, database } = config
-  const address = url === undefined ? undefined : new URL(url)
-  const tls = address?.protocol === 'rediss:' ? (config.tls ?? noTlsOptions) : config.tls
-  const reader = (user?: string, secret?: SecretReference, number = 0): ReadCredentials =>
-    credentialsReader({ secrets, user, secret, tls, number })
-  const own = reader(username, password, database)
-  if (sentinel !== undefined) {
-    const credentials = reader(sentinel.username, sentinel.password)
-    return sentinelRoute({ master: sentinel.master, nodes: sentinel.nodes, credentials }, own)
-  }
-  if (cluster !== undefined) return clusterRoute(cluster.nodes, own)
-  if (address === undefined)
-    throw new TidelineError('not-configured', 'no url, sentinel or cluster')
-  return singleRoute(
-    {
-      host: address.hostname.replace(/^\[|\]$/g, ''),
-      port: address.port === '' ? 6379 : Number(address.port),
-    },
-    own,
-  )
-}
-
-const noTlsOptions: TlsConfig = { insecureSkipVerify: false }
-
-interface CredentialParts {
-  readonly secrets: SecretReader
-  readonly user: string | undefined
-  readonly secret: SecretReference | undefined
-  readonly tls: TlsConfig | undefined
-  readonly number: number
-}
-
-function credentialsReader(parts: CredentialParts): ReadCredentials {
-  const { secrets, user, secret, tls, number } = parts
-  return async (signal) => {
-    const read = (reference: SecretReference) => {
-      signal.throwIfAborted()
-      return abortable(secrets.read(reference), signal)
-    }
-    return {
-      database: number,
-      ...(user === undefined ? {} : { username: user }),
-      ...(secret === undefined ? {} : { password: await read(secret) }),
-      ...(tls === undefined ? {} : { tls: await tlsOptions(tls, read) }),
-    }
-  }
-}
-
-async function tlsOptions(
-  tls: TlsConfig,
-  read: (reference: SecretReference) => Promise<string>,
-): Promise<NonNullable<Credentials['tls']>> {
-  return {
-    rejectUnauthorized: !tls.insecureSkipVerify,
-    ...(tls.ca === undefined ? {} : { ca: await read(tls.ca) }),
-    ...(tls.cert === undefined ? {} : { cert: await read(tls.cert) }),
-    ...(tls.key === undefined ? {} : { key: await read(tls.key) }),
-    ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
   }
 }
