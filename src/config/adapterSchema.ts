@@ -29,6 +29,7 @@ const sourceSchema = z
     scrape: sourceTypes.scrape.schema.optional(),
     redis: sourceTypes.redis.schema.optional(),
     prometheus: sourceTypes.prometheus.schema.optional(),
+    kafkaLag: sourceTypes.kafkaLag.schema.optional(),
   })
   .superRefine((source, context) => {
     const kinds = sourceTypeNames.filter((type) => source[type] !== undefined)

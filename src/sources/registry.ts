@@ -1,6 +1,7 @@
 /** Every kind of source. One line each; schema, documentation and conformance test follow from it. */
 import type { Component, SourceDeps } from '../ports.ts'
 import type { ConfiguredSource } from './running.ts'
+import { kafkaLagSource } from './kafka/lag/lag.ts'
 import { prometheusSource } from './prometheus.ts'
 import { redisSource } from './redis/redis.ts'
 import { scrapeSource } from './scrape.ts'
@@ -9,6 +10,7 @@ export const sourceTypes = {
   scrape: scrapeSource,
   redis: redisSource,
   prometheus: prometheusSource,
+  kafkaLag: kafkaLagSource,
 } as const
 
 /** A source of the configuration as something that can run. Exactly one kind is given; the schema sees to it. */
@@ -17,13 +19,15 @@ export function configuredSource(source: {
   readonly scrape?: Parameters<typeof scrapeSource.create>[0] | undefined
   readonly redis?: Parameters<typeof redisSource.create>[0] | undefined
   readonly prometheus?: Parameters<typeof prometheusSource.create>[0] | undefined
+  readonly kafkaLag?: Parameters<typeof kafkaLagSource.create>[0] | undefined
 }): ConfiguredSource {
-  const { name, scrape, redis, prometheus } = source
+  const { name, scrape, redis, prometheus, kafkaLag } = source
   const create = (deps: SourceDeps): Component => {
     if (scrape !== undefined) return scrapeSource.create(scrape, deps)
     if (redis !== undefined) return redisSource.create(redis, deps)
     if (prometheus !== undefined) return prometheusSource.create(prometheus, deps)
+    if (kafkaLag !== undefined) return kafkaLagSource.create(kafkaLag, deps)
     throw new Error(`source ${name} has no kind`)
   }
-  return { name, definition: JSON.stringify({ scrape, redis, prometheus }), create }
+  return { name, definition: JSON.stringify({ scrape, redis, prometheus, kafkaLag }), create }
 }

@@ -2,6 +2,7 @@
 import { benchEvaluate } from './evaluate.ts'
 import { benchExternalScaler } from './externalScaler.ts'
 import { benchForecast } from './forecast.ts'
+import { benchKafkaLag } from './kafkaLag.ts'
 import { benchMetricsApi } from './metricsApi.ts'
 
 const LIMIT_MS = 300_000
@@ -10,7 +11,8 @@ const late = setTimeout(() => {
   process.exit(1)
 }, LIMIT_MS)
 
-for (const { what, value, unit } of [...benchEvaluate(), ...benchForecast()]) {
+const rows = [...benchEvaluate(), ...benchForecast(), ...(await benchKafkaLag())]
+for (const { what, value, unit } of rows) {
   console.log(`${what.padEnd(60)} ${value.toFixed(2)} ${unit}`)
 }
 await benchMetricsApi()

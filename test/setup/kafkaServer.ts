@@ -37,6 +37,8 @@ export interface KafkaOptions {
     readonly protocol: 'SSL' | 'SASL_SSL' | 'SASL_PLAINTEXT'
     /** Without the prefix `listener.name.secured.`. */
     readonly properties: Readonly<Record<string, string>>
+    /** Port that clients are told to come to, in place of the broker's own: that of a proxy before it. */
+    readonly advertisedPort?: number
     /** Users of SCRAM, as `mechanism=[name=alice,password=secret]`. */
     readonly scram?: readonly string[]
   }
@@ -155,10 +157,13 @@ function propertiesOf({ id, folder, ports, options }: NodeSettings): string {
   const { secured } = options
   const replicas = String(ports.length)
   const inSync = String(Math.min(2, ports.length))
-  const listeners = [
-    `PLAINTEXT://127.0.0.1:${own.plain}`,
-    ...(secured === undefined ? [] : [`SECURED://127.0.0.1:${own.secured}`]),
-  ]
+  const plain = `PLAINTEXT://127.0.0.1:${own.plain}`
+  const listeners = [plain]
+  const advertised = [plain]
+  if (secured !== undefined) {
+    listeners.push(`SECURED://127.0.0.1:${own.secured}`)
+    advertised.push(`SECURED://127.0.0.1:${secured.advertisedPort ?? own.secured}`)
+  }
   const protocols = ['PLAINTEXT:PLAINTEXT', 'CONTROLLER:PLAINTEXT']
   if (secured !== undefined) protocols.push(`SECURED:${secured.protocol}`)
   const voters = ports.map(({ controller }, index) => `${index + 1}@127.0.0.1:${controller}`)
@@ -168,7 +173,7 @@ function propertiesOf({ id, folder, ports, options }: NodeSettings): string {
     'controller.quorum.voters': voters.join(','),
     'controller.listener.names': 'CONTROLLER',
     listeners: [...listeners, `CONTROLLER://127.0.0.1:${own.controller}`].join(','),
-    'advertised.listeners': listeners.join(','),
+    'advertised.listeners': advertised.join(','),
     'listener.security.protocol.map': protocols.join(','),
     'inter.broker.listener.name': 'PLAINTEXT',
     'log.dirs': join(folder.path, `data-${id}`),

@@ -40,7 +40,7 @@ async function stage(
       timeout: INTERVAL_MS,
       groups: groups.map((group) => lagGroupSchema.parse({ group: 'g', topics: ['t'], ...group })),
     },
-    kafka,
+    { offsets: kafka, times: kafka },
     { name: 'k', clock, sink, secrets: secretsFrom({}), log: new RecordingLogger() },
   )
   void component.run(stop.signal)
@@ -408,7 +408,7 @@ describe('from poll to poll', () => {
     running.at(-1)?.abort()
     await clock.advance(60_000)
     expect(sink.batches).toHaveLength(told)
-    expect(kafka.closed).toBe(1)
+    expect(kafka.closed).toBe(2)
   })
 })
 

@@ -15,7 +15,7 @@ import type { BrokersDeps } from './brokers.ts'
 import { Brokers } from './brokers.ts'
 import type { TopicLeaders } from './consume.ts'
 import { consume } from './consume.ts'
-import { KAFKA, KafkaCodeError, kafkaFailure, passes } from './failure.ts'
+import { KAFKA, KafkaCodeError, kafkaFailure, ofConnection } from './failure.ts'
 import { fetchFrom, ISOLATION } from './fetch.ts'
 import { readRecords } from './records.ts'
 
@@ -35,12 +35,21 @@ const MESSAGE_WAIT_MS = 100
 /** A group that is left shares out its partitions at once; a broker that hangs is not waited for. */
 const LEAVE_MS = 700
 
+/** Connections, and what was told over them. */
+interface Session {
+  readonly brokers: Brokers
+  /** Leaders as they were told last, by topic. */
+  readonly leaders: Map<string, TopicLeaders>
+  /** Calls that use it now. */
+  calls: number
+}
+
 class KafkajsClient implements KafkaClient {
   readonly #connection: KafkaConnection
   readonly #deps: KafkaClientDeps
-  #brokers: Brokers | undefined
-  /** Leaders as they were told last. */
-  #leaders: ReadonlyMap<string, TopicLeaders> = new Map()
+  #session: Session | undefined
+  /** Those that no new call gets; each is closed when its last call is over. */
+  readonly #leaving = new Set<Session>()
 
   constructor(connection: KafkaConnection, deps: KafkaClientDeps) {
     this.#connection = connection
@@ -52,8 +61,8 @@ class KafkajsClient implements KafkaClient {
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, TopicDescription>> {
     const about = `topics ${names.join(', ')}`
-    return this.#call({ about, needs: 'DESCRIBE on the topic' }, signal, (brokers) =>
-      this.#describe(brokers, names),
+    return this.#call({ about, needs: 'DESCRIBE on the topic' }, signal, (session) =>
+      describeIn(session, names),
     )
   }
 
@@ -64,8 +73,8 @@ class KafkajsClient implements KafkaClient {
     const { topic, partitions, at, isolation } = query
     const timestamp = typeof at === 'object' ? at.timestampMs : TIMES[at]
     const call = { about: `topic ${topic}`, needs: `DESCRIBE on topic ${topic}` }
-    return this.#call(call, signal, async (brokers) => {
-      const byLeader = await this.#byLeader(brokers, topic, partitions)
+    return this.#call(call, signal, async (session) => {
+      const byLeader = await byLeaderIn(session, topic, partitions)
       const answers = await Promise.all(
         [...byLeader].map(async ([broker, own]) => {
           const { responses } = await broker.listOffsets({
@@ -88,7 +97,7 @@ class KafkajsClient implements KafkaClient {
     topics: ReadonlyMap<string, readonly number[]>,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, ReadonlyMap<number, number>>> {
-    return this.#call(groupCall(group), signal, async (brokers) => {
+    return this.#call(groupCall(group), signal, async ({ brokers }) => {
       const coordinator = await brokers.coordinator(group)
       const { responses } = await coordinator.offsetFetch({
         groupId: group,
@@ -111,7 +120,7 @@ class KafkajsClient implements KafkaClient {
   }
 
   group(group: string, signal: AbortSignal): Promise<GroupDescription> {
-    return this.#call(groupCall(group), signal, async (brokers) => {
+    return this.#call(groupCall(group), signal, async ({ brokers }) => {
       const coordinator = await brokers.coordinator(group)
       const { groups } = await coordinator.describeGroups({ groupIds: [group] })
       const [found] = groups
@@ -125,9 +134,9 @@ class KafkajsClient implements KafkaClient {
     signal: AbortSignal,
   ): Promise<ReadonlyMap<number, number>> {
     const call = { about: `topic ${topic}`, needs: `READ on topic ${topic}` }
-    return this.#call(call, signal, async (brokers) => {
+    return this.#call(call, signal, async (session) => {
       const times = new Map<number, number>()
-      const byLeader = await this.#byLeader(brokers, topic, [...offsets.keys()])
+      const byLeader = await byLeaderIn(session, topic, [...offsets.keys()])
       await Promise.all(
         [...byLeader].map(async ([broker, own]) => {
           for (let rest: readonly number[] = own; rest.length > 0 && !signal.aborted;)
@@ -142,7 +151,7 @@ class KafkajsClient implements KafkaClient {
     const { secrets, log, clock } = this.#deps
     // Connections of its own: a fetch that waits must not hold up what is asked beside it.
     const brokers = new Brokers(this.#connection, { secrets, log })
-    const leaders = (topics: readonly string[]) => this.#describe(brokers, topics)
+    const leaders = (topics: readonly string[]) => described(brokers, topics)
     const running = consume(consumption, { clock, brokers, leaders }, signal)
     const over = new AbortController()
     const late = new AbortController()
@@ -160,68 +169,95 @@ class KafkajsClient implements KafkaClient {
   }
 
   close(): Promise<void> {
-    this.#brokers?.close()
-    this.#brokers = undefined
+    const sessions = [...this.#leaving, ...(this.#session === undefined ? [] : [this.#session])]
+    this.#session = undefined
+    this.#leaving.clear()
+    for (const { brokers } of sessions) brokers.close()
     return Promise.resolve()
   }
 
-  /** With the connections there are; after a failure that may be theirs the next call gets others. */
+  /**
+   * With the connections there are. After a failure that may be theirs the next call gets others; calls that go
+   * on beside it keep them, so that what one broker or one right does wrong is not everybody's.
+   */
   async #call<T>(
     { about, needs }: { readonly about: string; readonly needs: string },
     signal: AbortSignal,
-    ask: (brokers: Brokers) => Promise<T>,
+    ask: (session: Session) => Promise<T>,
   ): Promise<T> {
     signal.throwIfAborted()
     const { secrets, log } = this.#deps
-    const brokers = (this.#brokers ??= new Brokers(this.#connection, { secrets, log }))
+    const session = (this.#session ??= {
+      brokers: new Brokers(this.#connection, { secrets, log }),
+      leaders: new Map(),
+      calls: 0,
+    })
+    session.calls += 1
     try {
-      return await abortable(ask(brokers), signal)
+      return await abortable(ask(session), signal)
     } catch (thrown) {
       const failure = kafkaFailure(thrown, about, needs)
-      this.#leaders = new Map()
-      if (signal.aborted || passes(failure) || failure.code === 'unauthorized') {
-        brokers.close()
-        if (this.#brokers === brokers) this.#brokers = undefined
-      }
+      session.leaders.clear()
+      if (signal.aborted || ofConnection(failure)) this.#leave(session)
       throw failure
+    } finally {
+      session.calls -= 1
+      if (session.calls === 0 && this.#leaving.delete(session)) session.brokers.close()
     }
   }
 
-  async #describe(
-    brokers: Brokers,
-    names: readonly string[],
-  ): Promise<ReadonlyMap<string, TopicLeaders>> {
-    const { topics } = await brokers.metadata(names)
-    const found = new Map<string, TopicLeaders>()
-    for (const { error, name, id, leaders } of topics) {
-      if (error === KAFKA.unknownTopic) continue
-      if (error === KAFKA.topicUnauthorized)
-        throw new TidelineError(
-          'unauthorized',
-          `topic ${name}: the user has no DESCRIBE on topic ${name}`,
-        )
-      // A leader that is missing shows in its partition.
-      if (leaders.size === 0) throw new KafkaCodeError(error, `topic ${name}`)
-      found.set(name, { id, leaders, partitions: [...leaders.keys()].toSorted((a, b) => a - b) })
-    }
-    this.#leaders = found
-    return found
+  #leave(session: Session): void {
+    if (this.#session !== session) return
+    this.#session = undefined
+    this.#leaving.add(session)
   }
+}
 
-  async #byLeader(
-    brokers: Brokers,
-    topic: string,
-    partitions: readonly number[],
-  ): Promise<ReadonlyMap<Broker, readonly number[]>> {
-    const known = this.#leaders.get(topic) ?? (await this.#describe(brokers, [topic])).get(topic)
-    if (known === undefined) throw new KafkaCodeError(KAFKA.unknownTopic, `topic ${topic}`)
-    const byNode = Map.groupBy(partitions, (partition) => known.leaders.get(partition) ?? -1)
-    if (byNode.has(-1)) throw new KafkaCodeError(5, `topic ${topic}`)
-    const pairs = [...byNode].map(
-      async ([nodeId, own]) => [await brokers.node(nodeId), own] as const,
-    )
-    return new Map(await Promise.all(pairs))
+async function describeIn(
+  { brokers, leaders }: Session,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, TopicLeaders>> {
+  const found = await described(brokers, names)
+  for (const name of names) {
+    const topic = found.get(name)
+    if (topic === undefined) leaders.delete(name)
+    else leaders.set(name, topic)
   }
+  return found
+}
+
+async function described(
+  brokers: Brokers,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, TopicLeaders>> {
+  const { topics } = await brokers.metadata(names)
+  const found = new Map<string, TopicLeaders>()
+  for (const { error, name, id, leaders } of topics) {
+    if (error === KAFKA.unknownTopic) continue
+    if (error === KAFKA.topicUnauthorized)
+      throw new TidelineError(
+        'unauthorized',
+        `topic ${name}: the user has no DESCRIBE on topic ${name}`,
+      )
+    // A leader that is missing shows in its partition.
+    if (leaders.size === 0) throw new KafkaCodeError(error, `topic ${name}`)
+    found.set(name, { id, leaders, partitions: [...leaders.keys()].toSorted((a, b) => a - b) })
+  }
+  return found
+}
+
+async function byLeaderIn(
+  session: Session,
+  topic: string,
+  partitions: readonly number[],
+): Promise<ReadonlyMap<Broker, readonly number[]>> {
+  const { brokers, leaders } = session
+  const known = leaders.get(topic) ?? (await describeIn(session, [topic])).get(topic)
+  if (known === undefined) throw new KafkaCodeError(KAFKA.unknownTopic, `topic ${topic}`)
+  const byNode = Map.groupBy(partitions, (partition) => known.leaders.get(partition) ?? -1)
+  if (byNode.has(-1)) throw new KafkaCodeError(5, `topic ${topic}`)
+  const pairs = [...byNode].map(async ([nodeId, own]) => [await brokers.node(nodeId), own] as const)
+  return new Map(await Promise.all(pairs))
 }
 
 function groupCall(group: string): { readonly about: string; readonly needs: string } {

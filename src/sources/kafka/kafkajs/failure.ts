@@ -83,6 +83,14 @@ export function passes(failure: TidelineError): boolean {
   return failure.code === 'refused' || failure.code === 'timeout' || failure.code === 'unavailable'
 }
 
+/** Whether connections, or the credentials they were made with, may be to blame: not where a broker answered. */
+export function ofConnection(failure: TidelineError): boolean {
+  if (failure instanceof KafkaCodeError) return false
+  if (failure.code !== 'unauthorized') return failure.code === 'bad-response' || passes(failure)
+  const cause = innermost(failure.cause)
+  return !(failure.cause === undefined || codeOf(cause) !== undefined)
+}
+
 /** The library wraps what it gave up on. */
 function innermost(thrown: unknown): unknown {
   let found = thrown

@@ -42,12 +42,7 @@ const topicSchema = z
 /** A consumer group and the topics whose lag is read. */
 export const lagGroupSchema = z
   .strictObject({
-    group: z
-      .string()
-      .min(1)
-      .max(249)
-      .refine((name) => !name.includes('/'), { error: 'must hold no "/"' })
-      .meta({ description: 'consumer group' }),
+    group: z.string().min(1).max(249).meta({ description: 'consumer group' }),
     topics: z.array(topicSchema).min(1).max(TOPICS_MAX),
     partitions: partitionsSchema.exactOptional().meta({
       description: 'only these, such as [0, 3, 10-20]; left out: all, also those added later',
@@ -117,7 +112,8 @@ export interface Subject {
 export function subjectsOf(groups: readonly LagGroupConfig[]): readonly Subject[] {
   return groups.flatMap((policy) =>
     policy.topics.map((topic) => ({
-      origin: `${topic}@${policy.group}`,
+      // Origins with a slash are those of pods.
+      origin: `${topic}@${policy.group.replaceAll('/', '%2F')}`,
       topic,
       group: policy.group,
       policy,

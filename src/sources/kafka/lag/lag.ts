@@ -1,25 +1,51 @@
-import type { Component, SourceDeps } from '../../../ports.ts'
+import type { Component, SourceDeps, SourceType } from '../../../ports.ts'
 import type { TidelineError } from '../../../errors.ts'
 import { outcomes } from '../../outcomes.ts'
 import { poll } from '../../poll.ts'
 import type { KafkaClient } from '../client.ts'
+import { kafkajsClient } from '../kafkajs/client.ts'
 import { Poll } from './ask.ts'
+import { kafkaLagConfigSchema } from './config.ts'
+import type { KafkaLagConfig } from './config.ts'
 import { subjectsOf } from './groupConfig.ts'
-import type { LagGroupConfig } from './groupConfig.ts'
 import { GroupTopic } from './groupTopic.ts'
 
-export interface LagPolling {
-  readonly interval: number
-  /** Of one poll; at most `interval`. */
-  readonly timeout: number
-  readonly groups: readonly LagGroupConfig[]
+/**
+ * Polls the lag of consumer groups: messages, seconds, rates and what is to be scaled on. Metrics, policies and the
+ * rights that are needed are in `docs/kafka.md`. Each topic of each group is an origin, `TOPIC@GROUP`.
+ *
+ * A poll is a Metadata request for all topics, then at one time ListOffsets (twice) for each topic and OffsetFetch
+ * and DescribeGroups for each group.
+ */
+export const kafkaLagSource: SourceType<KafkaLagConfig> = {
+  type: 'kafkaLag',
+  summary: 'Reads the lag of Kafka consumer groups, in messages and in seconds.',
+  schema: kafkaLagConfigSchema,
+  create: (config, deps) =>
+    pollLag(
+      config,
+      { offsets: kafkajsClient(config, deps), times: kafkajsClient(config, deps) },
+      deps,
+    ),
 }
 
-/** Polls the lag of groups through a client; each topic of each group is an origin. */
-export function pollLag(config: LagPolling, client: KafkaClient, deps: SourceDeps): Component {
+/** Apart, since a fetch that waits holds up whatever is asked over the same connection. */
+interface LagClients {
+  readonly offsets: KafkaClient
+  /** Looks up when messages were produced; connects when that is asked for. */
+  readonly times: KafkaClient
+}
+
+/** Polls the lag of groups; each topic of each group is an origin. */
+export function pollLag(
+  config: Pick<KafkaLagConfig, 'interval' | 'timeout' | 'groups'>,
+  clients: LagClients,
+  deps: SourceDeps,
+): Component {
   const { name, clock, log } = deps
+  const { interval: intervalMs, timeout: timeoutMs = intervalMs } = config
   const subjects = subjectsOf(config.groups)
-  const known = subjects.map((subject) => new GroupTopic(subject, client, clock))
+  const known = subjects.map((subject) => new GroupTopic(subject, clients.times, clock))
   const tell = outcomes(deps)
   /** Of the poll that is going on: the origins that are not told yet. */
   const open = new Set<GroupTopic>()
@@ -28,11 +54,11 @@ export function pollLag(config: LagPolling, client: KafkaClient, deps: SourceDep
     // A value was true at some time between question and answer: the earlier one makes nothing look fresher.
     const asked = { atMs: clock.nowMs(), monotonicMs: clock.monotonicMs() }
     for (const one of known) open.add(one)
-    const questions = new Poll(client, subjects, signal)
+    const questions = new Poll(clients.offsets, subjects, signal)
     const over = new AbortController()
     // Look-ups of times get half of what there is, so that the lag itself never waits too long for them.
     const late = new AbortController()
-    const timer = clock.sleep(config.timeout / 2, over.signal).then(() => late.abort())
+    const timer = clock.sleep(timeoutMs / 2, over.signal).then(() => late.abort())
     const deadline = AbortSignal.any([signal, late.signal])
     const one = async (origin: GroupTopic) => {
       const found = await questions.find(origin.subject)
@@ -58,11 +84,10 @@ export function pollLag(config: LagPolling, client: KafkaClient, deps: SourceDep
   return {
     async run(signal) {
       const missed = (slots: number) => log.debug('collects-missed', { source: name, slots })
-      const { interval: intervalMs, timeout: timeoutMs } = config
       try {
         await poll({ clock, intervalMs, timeoutMs, key: name, failed, missed }, collect, signal)
       } finally {
-        await client.close()
+        await Promise.all([clients.offsets.close(), clients.times.close()])
       }
     },
   }

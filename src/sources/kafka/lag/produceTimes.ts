@@ -32,6 +32,7 @@ export class ProduceTimes {
   readonly #client: KafkaClient
   readonly #clock: Clock
   readonly #looked = new Map<number, { readonly offset: number; readonly ms: number }>()
+  readonly #ends = new Map<number, number>()
   readonly #histories = new Map<number, EndHistory>()
   readonly #seeded = new Set<number>()
   #deniedUntilMs = -Infinity
@@ -45,6 +46,11 @@ export class ProduceTimes {
   /** Notes where the ends are; to be called at each poll. */
   noteEnds(ends: ReadonlyMap<number, number>, atMs: number, remade: boolean): void {
     if (remade) this.#forget()
+    // Where the broker does not tell a topic from the one before it, an end that falls does.
+    for (const [partition, end] of ends) {
+      if (end < (this.#ends.get(partition) ?? 0)) this.#looked.delete(partition)
+      this.#ends.set(partition, end)
+    }
     const { lagSeconds } = this.#subject.policy
     if (lagSeconds !== 'auto' && lagSeconds !== 'interpolate') return
     for (const [partition, end] of ends) {
