@@ -30,13 +30,16 @@ export class Brokers {
   readonly #connection: KafkaConnection
   readonly #deps: BrokersDeps
   readonly #logger: unknown
+  readonly #first: number
   #pools: Promise<Pools> | undefined
   readonly #nodes = new Map<string, Broker>()
   readonly #addresses = new Map<number, { readonly host: string; readonly port: number }>()
   #closed = false
 
-  constructor(connection: KafkaConnection, deps: BrokersDeps) {
+  /** @param first Which of the configured brokers is tried first: one that hangs must not be so each time. */
+  constructor(connection: KafkaConnection, deps: BrokersDeps, first = 0) {
     this.#connection = connection
+    this.#first = first % connection.brokers.length
     this.#deps = deps
     this.#logger = libraryLogger(deps.log)
   }
@@ -54,9 +57,11 @@ export class Brokers {
 
   /** One that is connected, or the first that can be: those known, then those configured. */
   async any(): Promise<Broker> {
-    const known = [...this.#nodes.values()].find((broker) => broker.isConnected())
+    const known = [...this.#nodes.values()].find(isReady)
     if (known !== undefined) return known
-    const configured = this.#connection.brokers.map(hostAndPort)
+    const { brokers } = this.#connection
+    const inTurn = [...brokers.slice(this.#first), ...brokers.slice(0, this.#first)]
+    const configured = inTurn.map(hostAndPort)
     let failure: unknown
     for (const { host, port } of [...this.#addresses.values(), ...configured]) {
       try {
@@ -103,9 +108,11 @@ export class Brokers {
     const known = this.#nodes.get(address)
     const broker = known ?? (await this.#made(host, port))
     this.#nodes.set(address, broker)
-    if (broker.isConnected()) return broker
+    if (isReady(broker)) return broker
     try {
       await broker.connect()
+      if (!isReady(broker))
+        throw new TidelineError('unavailable', `${address}: the connection was not completed`)
     } catch (thrown) {
       this.drop(broker)
       throw thrown
@@ -142,6 +149,11 @@ export class Brokers {
       ...(sasl === undefined ? {} : { sasl: await saslOptions(sasl, secrets) }),
     })
   }
+}
+
+/** The library calls it connected as soon as bytes can be sent, before it knows what the broker understands. */
+function isReady(broker: Broker): boolean {
+  return broker.isConnected() && broker.versions !== null
 }
 
 async function tlsOptions(tls: TlsConfig, secrets: SecretReader): Promise<object> {

@@ -40,6 +40,8 @@ interface Session {
   readonly brokers: Brokers
   /** Leaders as they were told last, by topic. */
   readonly leaders: Map<string, TopicLeaders>
+  /** By group. */
+  readonly coordinators: Map<string, Broker>
   /** Calls that use it now. */
   calls: number
 }
@@ -48,6 +50,8 @@ class KafkajsClient implements KafkaClient {
   readonly #connection: KafkaConnection
   readonly #deps: KafkaClientDeps
   #session: Session | undefined
+  /** How many there were. */
+  #sessions = 0
   /** Those that no new call gets; each is closed when its last call is over. */
   readonly #leaving = new Set<Session>()
 
@@ -97,15 +101,17 @@ class KafkajsClient implements KafkaClient {
     topics: ReadonlyMap<string, readonly number[]>,
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, ReadonlyMap<number, number>>> {
-    return this.#call(groupCall(group), signal, async ({ brokers }) => {
-      const coordinator = await brokers.coordinator(group)
-      const { responses } = await coordinator.offsetFetch({
+    return this.#call(groupCall(group), signal, async (session) => {
+      const query = {
         groupId: group,
         topics: [...topics].map(([topic, partitions]) => ({
           topic,
           partitions: partitions.map((partition) => ({ partition })),
         })),
-      })
+      }
+      const { responses } = await askCoordinator(session, group, (coordinator) =>
+        coordinator.offsetFetch(query),
+      )
       return new Map(
         responses.map(({ topic, partitions }) => [
           topic,
@@ -120,9 +126,10 @@ class KafkajsClient implements KafkaClient {
   }
 
   group(group: string, signal: AbortSignal): Promise<GroupDescription> {
-    return this.#call(groupCall(group), signal, async ({ brokers }) => {
-      const coordinator = await brokers.coordinator(group)
-      const { groups } = await coordinator.describeGroups({ groupIds: [group] })
+    return this.#call(groupCall(group), signal, async (session) => {
+      const { groups } = await askCoordinator(session, group, (coordinator) =>
+        coordinator.describeGroups({ groupIds: [group] }),
+      )
       const [found] = groups
       return { state: STATES[found?.state ?? ''] ?? 'unknown', members: found?.members.length ?? 0 }
     })
@@ -188,8 +195,9 @@ class KafkajsClient implements KafkaClient {
     signal.throwIfAborted()
     const { secrets, log } = this.#deps
     const session = (this.#session ??= {
-      brokers: new Brokers(this.#connection, { secrets, log }),
+      brokers: new Brokers(this.#connection, { secrets, log }, this.#sessions++),
       leaders: new Map(),
+      coordinators: new Map(),
       calls: 0,
     })
     session.calls += 1
@@ -198,6 +206,7 @@ class KafkajsClient implements KafkaClient {
     } catch (thrown) {
       const failure = kafkaFailure(thrown, about, needs)
       session.leaders.clear()
+      session.coordinators.clear()
       if (signal.aborted || ofConnection(failure)) this.#leave(session)
       throw failure
     } finally {
@@ -211,6 +220,25 @@ class KafkajsClient implements KafkaClient {
     this.#session = undefined
     this.#leaving.add(session)
   }
+}
+
+/** Asks the coordinator that is known; where that fails it may have moved, and is looked for anew, once. */
+async function askCoordinator<T>(
+  { brokers, coordinators }: Session,
+  group: string,
+  ask: (coordinator: Broker) => Promise<T>,
+): Promise<T> {
+  const known = coordinators.get(group)
+  if (known?.isConnected() === true) {
+    try {
+      return await ask(known)
+    } catch {
+      coordinators.delete(group)
+    }
+  }
+  const found = await brokers.coordinator(group)
+  coordinators.set(group, found)
+  return await ask(found)
 }
 
 async function describeIn(
