@@ -5,10 +5,12 @@ import protobuf from 'protobufjs'
 import type { IFileDescriptorProto } from 'protobufjs/ext/descriptor/index.js'
 import descriptors from 'protobufjs/ext/descriptor/index.js'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { issueCertificate } from '../../adapter/security/selfSigned.ts'
 import type { ReflectionRequest, ReflectionResponse } from '../../adapter/external-scaler/wire.ts'
 import { loadServices } from '../../adapter/external-scaler/wire.ts'
 import { until } from '../kit/until.ts'
-import { fresh, QUEUE, ref, startScaler } from './scaler.ts'
+import { around, authority, client as clientOf } from '../security/certificates.ts'
+import { fresh, QUEUE, ref, SERVER_NAME, startScaler } from './scaler.ts'
 import type { Running } from './scaler.ts'
 
 const SERVICES = [
@@ -159,4 +161,30 @@ test('streams have a limit, and end when the server stops', async () => {
   await scaler.close()
   await until('the end', () => next.end)
   expect(next.end).toBe('OK')
+})
+
+test('who has no client certificate sees nothing', async () => {
+  const nowMs = Date.now()
+  const ca = authority('ca', nowMs)
+  const own = clientOf(ca, nowMs, { commonName: 'keda' })
+  const request = { commonName: 'server', dnsNames: [SERVER_NAME], ...around(nowMs) }
+  const serving = issueCertificate({ ...request, usages: ['serverAuth'] }, ca)
+  const tls = { material: { ...serving, ca: ca.cert }, follow: () => undefined }
+  const secured = await startScaler({}, { kind: 'tls', tls, clientCertificates: true })
+  const dial = (pair?: typeof own) => {
+    client.close()
+    const [key, cert] = [pair?.key, pair?.cert].map((pem) => (pem ? Buffer.from(pem) : null))
+    const channel = credentials.createSsl(Buffer.from(ca.cert), key, cert)
+    const options = { 'grpc.ssl_target_name_override': SERVER_NAME }
+    client = new Client(`127.0.0.1:${secured.port}`, channel, options)
+    return talk(reflections[0]!)
+  }
+  const stranger = dial()
+  stranger.call.write({ listServices: '' } as ReflectionRequest)
+  await until('the refusal', () => stranger.end)
+  expect(stranger.end).toMatch(/UNAVAILABLE/)
+  const listed = await dial(own).ask({ listServices: '' } as ReflectionRequest)
+  expect(listed.listServicesResponse?.service).toHaveLength(SERVICES.length)
+  client.close()
+  await secured.close()
 })
