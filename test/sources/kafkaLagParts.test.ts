@@ -66,6 +66,15 @@ describe('counters', () => {
     expect([memory.produced, memory.consumed]).toEqual([19, 5])
   })
 
+  test('a commit of the topic before is none of the new one, even where it is larger', () => {
+    const memory = new PartitionMemory(0)
+    const policy = uncommitted('latest')
+    memory.observe({ earliest: 0, end: 100, committed: 50 }, policy, consuming)
+    const remade = { remade: true, consuming: true }
+    memory.observe({ earliest: 0, end: 200, committed: 150 }, policy, remade)
+    expect([memory.produced, memory.consumed]).toEqual([200, 0])
+  })
+
   test('whatever the broker says, they never fall and never pass what was there', () => {
     const offset = fc.nat({ max: 1000 })
     const poll = fc.record({
@@ -261,6 +270,13 @@ describe('history of ends', () => {
     ])
     expect(history.producedMs(40)).toEqual({ ms: 6000 + (2000 * 8) / 18, earlier: false })
     expect(history.producedMs(10)).toEqual({ ms: 4000, earlier: true })
+  })
+
+  test('it stays small however long it goes on, and keeps its beginning', () => {
+    const history = new EndHistory()
+    for (let poll = 0; poll < 20_000; poll += 1) history.note(poll * 5000, poll * 10)
+    expect(history.length).toBeLessThanOrEqual(256)
+    expect(history.producedMs(0)).toEqual({ ms: 0, earlier: false })
   })
 
   test('it stays small, and is off by no more than the points are apart', () => {

@@ -1,6 +1,7 @@
 /** The source over a table in place of a broker, with time moved by hand; the real broker has its own tests. */
 import { describe, expect, test } from 'vitest'
 import { TidelineError } from '../../src/errors.ts'
+import { kafkaLagConfigSchema } from '../../src/sources/kafka/lag/config.ts'
 import { lagGroupSchema } from '../../src/sources/kafka/lag/groupConfig.ts'
 import { pollLag } from '../../src/sources/kafka/lag/lag.ts'
 import { FakeKafka } from '../kit/fakeKafka.ts'
@@ -284,6 +285,22 @@ describe('lag in seconds', () => {
     expect(notes('kafka_group_lag_seconds')[0]).toContain('no answer in time')
   })
 
+  test.each([
+    ['its id', 'another', 3],
+    ['its end, which fell', 'id-1', 2],
+  ])(
+    'a topic made anew is known by %s: old times are not told of its messages',
+    async (_, id, end) => {
+      const { kafka, value, next, clock } = await stage([{}], behind)
+      expect(value('kafka_group_lag_seconds', 0)).toBe(60)
+      const times = Array.from({ length: end }, () => clock.nowMs())
+      kafka.topicTable.set('t', { id, partitions: [{ earliest: 0, times }] })
+      await next()
+      expect(value('kafka_group_lag_seconds', 0)).toBeLessThanOrEqual(5)
+      expect(value('kafka_group_lag', 0)).toBe(end - 1)
+    },
+  )
+
   test('marks of transactions at the end are no late message', async () => {
     const { value } = await stage([{}], (kafka) => {
       kafka.create('t', 1)
@@ -448,5 +465,30 @@ describe('configuration', () => {
       partitions: [5, '0-2', 1],
     })
     expect(partitions).toEqual([0, 1, 2, 5])
+  })
+
+  const refusals = (config: object) =>
+    (
+      kafkaLagConfigSchema.safeParse({
+        brokers: ['kafka:9092'],
+        groups: [{ group: 'g', topics: ['t'] }],
+        ...config,
+      }).error?.issues ?? []
+    ).map(({ path, message }) => `${path.join('.')}: ${message}`)
+
+  test.each<[object, string[]]>([
+    [{}, []],
+    [{ interval: '500ms' }, ['interval: must be 1s or more']],
+    [{ interval: '2s', timeout: '3s' }, ['timeout: must be at most the interval']],
+    [
+      { groups: ['a', 'b'].map((extra) => ({ group: 'g', topics: ['t', extra] })) },
+      ['groups: topic t of group g is read twice: leave one of them out'],
+    ],
+    [
+      { brokers: ['http://kafka:9092'] },
+      ['brokers.0: must be host:port, such as kafka.queues:9092, without a scheme'],
+    ],
+  ])('source %j', (config, issues) => {
+    expect(refusals(config)).toEqual(issues)
   })
 })
