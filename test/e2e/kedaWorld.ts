@@ -1,4 +1,4 @@
-/** A cluster with KEDA, and the adapter beside it as the overlay for KEDA installs it; pods that answer; a Redis. */
+/** A cluster with KEDA, and the adapter beside it as the overlay for KEDA installs it; pods that answer; a Redis and a Kafka. */
 import { join } from 'node:path'
 import type { ControlPlane } from '../controlPlane/controlPlane.ts'
 import { startControlPlane } from '../controlPlane/controlPlane.ts'
@@ -6,17 +6,21 @@ import type { Keda } from '../controlPlane/keda.ts'
 import { startKeda } from '../controlPlane/keda.ts'
 import type { KubeObject } from '../controlPlane/kubeApi.ts'
 import type { AdapterProcess } from '../setup/adapterProcess.ts'
+import { kafkaPeer } from '../setup/kafkaPeer.ts'
+import { startKafka } from '../setup/kafkaServer.ts'
 import { startNameServer } from '../setup/nameServer.ts'
 import type { RedisServer } from '../setup/redisServer.ts'
 import { startRedis } from '../setup/redisServer.ts'
 import { freePort } from '../setup/running.ts'
 import { adapterStarter, kubectl, mountSecret, runScript, writeFiles } from './install.ts'
 import {
+  DETECTIONS,
   kustomize,
   onLoopback,
   quickConfiguration,
   quickScaling,
   withExternalScaler,
+  withKafka,
   withoutMachines,
 } from './objects.ts'
 import type { PodServers } from './podServers.ts'
@@ -38,6 +42,8 @@ export interface KedaWorld {
   redis(): RedisServer
   /** Starts an empty Redis where the one before was. */
   restartRedis(): Promise<void>
+  /** Produces this many messages a second to the topic of detections. */
+  setDetections(perSecond: number): void
   kubectl(...parameters: string[]): string
   stop(): Promise<void>
 }
@@ -55,6 +61,10 @@ export async function startKedaWorld(): Promise<KedaWorld> {
     ends.push(() => plane.stop())
     let redis = await startRedis()
     ends.push(() => redis.stop())
+    const kafka = await startKafka()
+    ends.push(() => kafka.stop())
+    const detections = await produceDetections(kafka.brokers)
+    ends.push(() => detections.stop())
     const keda = await startKeda(plane)
     ends.push(() => keda.stop())
     // A resolver of its own is part of a gRPC address, so that KEDA verifies the name it would see in a cluster.
@@ -62,7 +72,8 @@ export async function startKedaWorld(): Promise<KedaWorld> {
     ends.push(() => names.close())
 
     const scalerPort = await freePort()
-    const start = await installAdapter(plane, redis.port, scalerPort)
+    const sources = { redisPort: redis.port, brokers: kafka.brokers }
+    const start = await installAdapter(plane, sources, scalerPort)
     let adapter = await start()
     ends.push(() => adapter.stop('SIGKILL'))
     const workloads = kustomize(plane.binaries.kubectl, 'examples').filter(
@@ -84,6 +95,7 @@ export async function startKedaWorld(): Promise<KedaWorld> {
       async restartRedis() {
         redis = await startRedis({ port: redis.port })
       },
+      setDetections: detections.setRate,
       kubectl: (...parameters) => kubectl(plane, parameters),
       stop,
     }
@@ -94,7 +106,11 @@ export async function startKedaWorld(): Promise<KedaWorld> {
 }
 
 /** As manifests/README.md says. */
-async function installAdapter(plane: ControlPlane, redisPort: number, scalerPort: number) {
+async function installAdapter(
+  plane: ControlPlane,
+  { redisPort, brokers }: { readonly redisPort: number; readonly brokers: readonly string[] },
+  scalerPort: number,
+) {
   const port = await freePort()
   const at = (name: string) => join(plane.folder, name)
   const objects = withExternalScaler(kustomize(plane.binaries.kubectl, 'overlays/keda'), {
@@ -108,6 +124,37 @@ async function installAdapter(plane: ControlPlane, redisPort: number, scalerPort
   runScript(plane, 'make-keda-certificate.sh')
   await mountSecret(plane, 'custom-metrics-adapter-tls', at('tls'))
   await mountSecret(plane, 'custom-metrics-adapter-keda', at('tls-keda'))
-  const config = writeFiles(at('config'), quickConfiguration(objects, redisPort))
+  const files = withKafka(quickConfiguration(objects, redisPort), brokers)
+  const config = writeFiles(at('config'), files)
   return adapterStarter(plane, { config, tls: at('tls'), port })
+}
+
+const PRODUCE_EVERY_MS = 100
+
+async function produceDetections(brokers: readonly string[]) {
+  const peer = await kafkaPeer(brokers)
+  await peer.topic(2, DETECTIONS)
+  let perSecond = 0
+  let due = 0
+  let producing = Promise.resolve()
+  let lastMs = performance.now()
+  const timer = setInterval(() => {
+    const nowMs = performance.now()
+    due += (perSecond * (nowMs - lastMs)) / 1000
+    lastMs = nowMs
+    const messages = Array.from({ length: Math.floor(due) }, () => ({
+      value: '{"class":"person"}',
+    }))
+    due -= messages.length
+    if (messages.length > 0)
+      producing = producing.then(() => peer.send(DETECTIONS, Math.floor(nowMs) % 2, messages))
+  }, PRODUCE_EVERY_MS)
+  return {
+    setRate: (rate: number) => void (perSecond = rate),
+    async stop() {
+      clearInterval(timer)
+      await producing
+      await peer.stop()
+    },
+  }
 }

@@ -123,3 +123,30 @@ export function quickConfiguration(
   })
   return { 'adapter.yaml': stringify(adapter), 'signals.yaml': signals.join('---\n') }
 }
+
+/** The topic that `withKafka` watches. */
+export const DETECTIONS = 'detections'
+
+/** The configuration with the rate of what is produced to a topic of these brokers as signal `detections-arriving`. */
+export function withKafka(
+  files: Readonly<Record<string, string>>,
+  brokers: readonly string[],
+): Readonly<Record<string, string>> {
+  const adapter = parseAllDocuments(files['adapter.yaml'] ?? '')[0]
+  const group = { group: 'detector', topics: [DETECTIONS], lagSeconds: 'off' }
+  const kafkaLag = { brokers, interval: '1s', groups: [group] }
+  adapter?.addIn(['spec', 'sources'], adapter.createNode({ name: 'kafka', kafkaLag }))
+  const signal = {
+    apiVersion: 'tideline.dev/v1alpha1',
+    kind: 'Signal',
+    metadata: { name: 'detections-arriving', namespace: 'vision' },
+    spec: {
+      source: 'kafka',
+      select: { metric: 'kafka_topic_produced' },
+      window: { function: 'rate', duration: '5s' },
+      freshFor: '5s',
+      expose: { keda: { target: 50, activation: 50 } },
+    },
+  }
+  return { ...files, 'adapter.yaml': String(adapter), 'kafka.yaml': stringify(signal) }
+}
