@@ -84,6 +84,8 @@ export interface Consumption {
   readonly maxWaitMs: number
   /** A member that is not heard for so long loses its partitions. */
   readonly sessionTimeoutMs: number
+  /** Tells the broker how far the group is, for tools that look at lag; nothing else depends on it. */
+  readonly commits: boolean
   /**
    * This member has other partitions from now on, or their offsets are not what there is (a topic was made anew,
    * messages were deleted). Resolves with the offset at which each is to be read on;

@@ -142,6 +142,7 @@ function reading(topics: readonly string[], group: string, own = client) {
       isolation: 'read-committed',
       maxWaitMs: 100,
       sessionTimeoutMs: 3000,
+      commits: true,
       assigned: (partitions) => {
         assignments.push(partitions)
         const begin = (topic: string, all: readonly number[]) =>

@@ -119,7 +119,7 @@ class Generation {
     }
   }
 
-  /** Resolves when something has changed; commits on the way, for the eyes of others. */
+  /** Resolves when something has changed. */
   async #look(unchanged: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps
     for (;;) {
@@ -127,7 +127,8 @@ class Generation {
       if (signal.aborted) return
       // What the reader finds out by itself need not be told twice.
       if (!(await unchanged().catch(() => true))) return
-      await this.#member.commit(positionsOf(this.#cursors)).catch(() => undefined)
+      if (this.#consumption.commits)
+        await this.#member.commit(positionsOf(this.#cursors)).catch(() => undefined)
     }
   }
 

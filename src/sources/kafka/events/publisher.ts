@@ -1,0 +1,129 @@
+import { TidelineError } from '../../../errors.ts'
+import type { Clock, SampleSink, WindowStore } from '../../../ports.ts'
+import { abortable } from '../../poll.ts'
+import type { KafkaClient } from '../client.ts'
+import type { Report } from './events.ts'
+import { storeKey } from './reader.ts'
+import type { Reach, Totals } from './totals.ts'
+
+export interface PublisherSettings {
+  readonly topic: string
+  readonly windowMs: number
+  readonly bucketMs: number
+}
+
+export interface PublisherDeps {
+  readonly name: string
+  readonly client: KafkaClient
+  readonly windows: WindowStore
+  readonly clock: Clock
+  readonly sink: SampleSink
+  readonly totals: Totals
+  readonly report: Report
+}
+
+/** How often it is looked which partitions the topic has. */
+const LOOK_MS = 3000
+/** A topic that is read no further than this is told to be behind. */
+const BEHIND_MS = 3000
+const TIMEOUT_MS = 3000
+
+/** Brings what all replicas have counted from the window store to the sink. */
+export class Publisher {
+  readonly #settings: PublisherSettings
+  readonly #deps: PublisherDeps
+  #partitions: readonly number[] = []
+  #lookedMs = -Infinity
+  #behindToldMs = -Infinity
+
+  constructor(settings: PublisherSettings, deps: PublisherDeps) {
+    this.#settings = settings
+    this.#deps = deps
+  }
+
+  /** Once: what changed since, as far as every partition is read. */
+  async publish(signal: AbortSignal): Promise<void> {
+    const { clock, windows, totals } = this.#deps
+    const { topic } = this.#settings
+    await this.#look(signal)
+    const asked = new Map(
+      this.#partitions.map((partition) => [storeKey(topic, partition), totals.since(partition)]),
+    )
+    const found = await windows.changes(asked, signal)
+    for (const partition of this.#partitions) {
+      const state = found.get(storeKey(topic, partition))
+      if (state !== undefined) totals.take(partition, state)
+    }
+    if (!signal.aborted) this.#tell(totals.reach(this.#partitions), clock.nowMs())
+  }
+
+  /** Partitions are asked for now and then; while that fails, those known are what there is. */
+  async #look(signal: AbortSignal): Promise<void> {
+    const { clock, client } = this.#deps
+    const { topic } = this.#settings
+    if (clock.monotonicMs() - this.#lookedMs < LOOK_MS && this.#partitions.length > 0) return
+    const late = new AbortController()
+    const over = new AbortController()
+    const timer = clock.sleep(TIMEOUT_MS, over.signal).then(() => late.abort())
+    try {
+      const found = await abortable(client.topics([topic], signal), late.signal)
+      const partitions = found.get(topic)?.partitions
+      if (partitions === undefined)
+        throw new TidelineError('not-found', `topic ${topic} does not exist`)
+      this.#partitions = partitions
+      this.#lookedMs = clock.monotonicMs()
+    } catch (thrown) {
+      if (late.signal.aborted)
+        throw new TidelineError('timeout', `no broker answered within ${TIMEOUT_MS} ms`, thrown)
+      throw thrown
+    } finally {
+      over.abort()
+      await timer
+    }
+  }
+
+  #tell(reach: Reach | undefined, nowMs: number): void {
+    const { name, sink, totals, report } = this.#deps
+    const { topic } = this.#settings
+    if (totals.brokeOff()) sink.end(name, topic)
+    const trouble = this.#trouble(reach, nowMs)
+    if (reach !== undefined && trouble?.fatal !== true) {
+      const samples = totals.samples(Math.min(reach.throughMs, nowMs), nowMs)
+      if (samples.length > 0)
+        sink.write({ source: name, origin: topic, atMs: nowMs, samples, complete: true })
+    }
+    if (trouble === undefined) return report.recovered()
+    if (nowMs - this.#behindToldMs < 1000) return
+    this.#behindToldMs = nowMs
+    report.failed(new TidelineError(trouble.code, trouble.message))
+  }
+
+  #trouble(reach: Reach | undefined, nowMs: number) {
+    const { topic, windowMs } = this.#settings
+    if (reach === undefined)
+      return {
+        fatal: true,
+        code: 'unavailable',
+        message: `not every partition of topic ${topic} is read yet`,
+      } as const
+    const windowFromMs = reach.throughMs - windowMs
+    if (reach.overflowMs > windowFromMs)
+      return {
+        fatal: true,
+        code: 'too-large',
+        message: `topic ${topic} has more sets of label values than maxSeries: raise it, or choose labels with fewer values`,
+      } as const
+    if (reach.coverMs > windowFromMs)
+      return {
+        fatal: true,
+        code: 'unavailable',
+        message: `topic ${topic} kept its messages for less than the window: counts are whole from ${new Date(reach.coverMs + windowMs).toISOString()} on`,
+      } as const
+    if (nowMs - reach.throughMs <= BEHIND_MS) return undefined
+    return {
+      fatal: false,
+      code: 'unavailable',
+      message: `partition ${reach.partition} of topic ${topic} is read up to ${new Date(reach.throughMs).toISOString()} only`,
+    } as const
+  }
+}

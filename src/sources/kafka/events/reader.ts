@@ -1,0 +1,218 @@
+import { TidelineError } from '../../../errors.ts'
+import type {
+  Clock,
+  WindowChange,
+  WindowPosition,
+  WindowState,
+  WindowStore,
+} from '../../../ports.ts'
+import type { BatchVerdict, Consumption, FetchedBatch, KafkaClient } from '../client.ts'
+import type { CountSettings } from './counts.ts'
+import { PartitionCounts } from './counts.ts'
+
+export interface ReaderSettings extends CountSettings {
+  readonly topic: string
+  readonly isolation: Consumption['isolation']
+  /** Changes with what would make stored counts mean something else. */
+  readonly fingerprint: string
+}
+
+export interface ReaderDeps {
+  readonly client: KafkaClient
+  readonly windows: WindowStore
+  readonly clock: Clock
+  /** Told when the store does not take what was counted; it is tried again. */
+  readonly storeFailed: (failure: unknown) => void
+}
+
+/** A partition that this process reads. */
+interface Open {
+  counts: PartitionCounts
+  position: WindowPosition
+}
+
+const COMMIT_AGAIN_MS = 200
+/** Where nothing was counted, the time up to which all is read is stored no more often than this. */
+const TIME_STEP_MS = 200
+
+export function storeKey(topic: string, partition: number): string {
+  return `${topic}/${partition}`
+}
+
+/**
+ * Counts the partitions of a topic that the group gives to this process. Counts and position go to the window store
+ * in one step, and only if the position there is the one that they were counted from; so it does not matter who else
+ * thinks that a partition is his, or how often something is read again: each event is in the store once.
+ */
+export class TopicReader {
+  readonly #settings: ReaderSettings
+  readonly #deps: ReaderDeps
+  readonly #open = new Map<number, Open>()
+
+  constructor(settings: ReaderSettings, deps: ReaderDeps) {
+    this.#settings = settings
+    this.#deps = deps
+  }
+
+  /** Where to read on; begins a new reading where what is stored does not fit what the topic holds. */
+  async assigned(
+    partitions: readonly number[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<number, number>> {
+    this.#open.clear()
+    if (partitions.length === 0) return new Map()
+    const { topic } = this.#settings
+    const { client } = this.#deps
+    const ask = (at: 'earliest' | 'latest') =>
+      client.listOffsets({ topic, partitions, at, isolation: 'read-uncommitted' }, signal)
+    const [topics, earliest, latest] = await Promise.all([
+      client.topics([topic], signal),
+      ask('earliest'),
+      ask('latest'),
+    ])
+    const id = topics.get(topic)?.id ?? ''
+    await Promise.all(
+      partitions.map(async (partition) => {
+        const log = {
+          id,
+          first: earliest.get(partition)?.offset ?? 0,
+          end: latest.get(partition)?.offset ?? 0,
+        }
+        this.#open.set(partition, await this.#begin(partition, log, signal))
+      }),
+    )
+    return new Map([...this.#open].map(([partition, { position }]) => [partition, position.offset]))
+  }
+
+  async batch(batch: FetchedBatch, signal: AbortSignal): Promise<BatchVerdict> {
+    const open = this.#open.get(batch.partition)
+    if (open === undefined) return { from: batch.fetchedOffset }
+    const { position, counts } = open
+    if (batch.fetchedOffset !== position.offset) return { from: position.offset }
+    const throughMs = throughOf(batch, position.throughMs)
+    const moved = batch.nextOffset !== batch.fetchedOffset
+    if (!moved && throughMs - position.throughMs < TIME_STEP_MS) return 'continue'
+    counts.add(batch.messages, batch.askedMs)
+    const next: WindowPosition = {
+      lineage: position.lineage,
+      offset: batch.nextOffset,
+      throughMs,
+      memo: JSON.stringify(counts.memo),
+    }
+    const change = {
+      expected: position,
+      next,
+      buckets: counts.changes(),
+      keepFromMs: counts.keepFrom(throughMs),
+    }
+    const there = await this.#commit(batch.partition, change, signal)
+    if (there?.lineage === next.lineage && there.offset === next.offset) {
+      open.position = next
+      return 'continue'
+    }
+    return this.#again(batch.partition, signal)
+  }
+
+  /** Commits until the store has an answer; resolves with the position that is there then. */
+  async #commit(
+    partition: number,
+    change: WindowChange,
+    signal: AbortSignal,
+  ): Promise<WindowPosition | undefined> {
+    const { windows, clock, storeFailed } = this.#deps
+    const key = storeKey(this.#settings.topic, partition)
+    for (;;) {
+      signal.throwIfAborted()
+      try {
+        const done = await windows.commit(key, change, signal)
+        // One that failed may have been done all the same: then the conflict is with ourselves.
+        return done === 'done' ? change.next : done.conflict
+      } catch (thrown) {
+        signal.throwIfAborted()
+        storeFailed(thrown)
+        await clock.sleep(COMMIT_AGAIN_MS, signal)
+      }
+    }
+  }
+
+  /** Somebody else was here, or the store has gone back: what it holds is what counts. */
+  async #again(partition: number, signal: AbortSignal): Promise<BatchVerdict> {
+    const { windows } = this.#deps
+    const stored = await windows.load(storeKey(this.#settings.topic, partition), signal)
+    if (stored === undefined)
+      throw new TidelineError('unavailable', 'the window store has lost its content: begun anew')
+    this.#open.set(partition, this.#resumed(stored))
+    return { from: stored.position.offset }
+  }
+
+  #resumed(stored: WindowState): Open {
+    return { counts: new PartitionCounts(this.#settings, stored), position: stored.position }
+  }
+
+  async #begin(partition: number, log: Log, signal: AbortSignal): Promise<Open> {
+    const { windows } = this.#deps
+    const { topic, fingerprint } = this.#settings
+    const key = storeKey(topic, partition)
+    const reading = `${log.id}/${fingerprint}/`
+    for (;;) {
+      const stored = await windows.load(key, signal)
+      const fits =
+        stored !== undefined &&
+        stored.position.lineage.startsWith(reading) &&
+        stored.position.offset >= log.first &&
+        stored.position.offset <= log.end
+      if (fits) return this.#resumed(stored)
+      const opened = await this.#anew(partition, log, reading, signal)
+      const change = {
+        expected: stored?.position,
+        next: opened.position,
+        buckets: new Map<number, string>(),
+        keepFromMs: 0,
+      }
+      const there = await this.#commit(partition, change, signal)
+      if (there?.lineage === opened.position.lineage) return opened
+    }
+  }
+
+  /** From the first message that the longest window may reach. */
+  async #anew(partition: number, log: Log, reading: string, signal: AbortSignal): Promise<Open> {
+    const { topic, isolation, windowMs, bucketMs } = this.#settings
+    const { client, clock } = this.#deps
+    const nowMs = clock.nowMs()
+    const fromMs = nowMs - windowMs - 2 * bucketMs
+    const at = { timestampMs: fromMs }
+    const found = await client.listOffsets(
+      { topic, partitions: [partition], at, isolation },
+      signal,
+    )
+    const first = found.get(partition)
+    const offset = first?.offset ?? log.end
+    // Where the log begins after the window, its messages may have been deleted: they were never counted.
+    const deleted = offset === log.first && log.first > 0
+    const coverMs = deleted ? (first?.timestampMs ?? nowMs) : fromMs
+    const counts = new PartitionCounts(this.#settings, { coverMs })
+    const lineage = `${reading}${offset}@${nowMs}`
+    const position = { lineage, offset, throughMs: coverMs, memo: JSON.stringify(counts.memo) }
+    return { counts, position }
+  }
+}
+
+interface Log {
+  /** Of the topic. */
+  readonly id: string
+  /** First offset that is not deleted, and the one that comes next. */
+  readonly first: number
+  readonly end: number
+}
+
+/**
+ * Up to when everything that was published is read: at the end of the partition that is when the broker was asked,
+ * before it, when the last message was written. It never goes back.
+ */
+function throughOf(batch: FetchedBatch, beforeMs: number): number {
+  if (batch.nextOffset >= batch.endOffset) return Math.max(beforeMs, batch.askedMs)
+  let latestMs = beforeMs
+  for (const { timestampMs } of batch.messages)
+    if (timestampMs > latestMs && timestampMs <= batch.askedMs) latestMs = timestampMs
+  return latestMs
+}
