@@ -30,6 +30,7 @@ const sourceSchema = z
     redis: sourceTypes.redis.schema.optional(),
     prometheus: sourceTypes.prometheus.schema.optional(),
     kafkaLag: sourceTypes.kafkaLag.schema.optional(),
+    kafkaEvents: sourceTypes.kafkaEvents.schema.optional(),
   })
   .superRefine((source, context) => {
     const kinds = sourceTypeNames.filter((type) => source[type] !== undefined)

@@ -46,6 +46,7 @@ export function compileSignal(
     mistakes.push({ path: ['window', 'quantile'], mend: 'say which quantile, such as 0.9' })
   if (needsDuration(spec) && spec.window.duration === undefined)
     mistakes.push({ path: ['window', 'duration'], mend: 'say how long the window is, such as 1m' })
+  mistakes.push(...windowMistakes(spec, source))
   const expose = exposure(identity, spec, mistakes)
   const matchers = selectionMatchers(spec, mistakes)
   const signal: Signal = {
@@ -69,6 +70,15 @@ export function compileSignal(
 
 function holdMistakes({ stabilize }: SignalSpec): Mistake[] {
   return stabilize === undefined ? [] : stabilizationMistakes(stabilize)
+}
+
+/** Counts of events reach back no further than their source keeps them. */
+function windowMistakes({ window }: SignalSpec, { name, kafkaEvents }: SourceSpec): Mistake[] {
+  const { duration } = window
+  if (duration === undefined || kafkaEvents === undefined || duration <= kafkaEvents.window)
+    return []
+  const mend = `must be at most window of source ${name}, ${kafkaEvents.window / 1000}s: shorten it, or make that longer`
+  return [{ path: ['window', 'duration'], mend }]
 }
 
 function needsDuration(spec: SignalSpec): boolean {

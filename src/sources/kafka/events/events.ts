@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { messageOf } from '../../../errors.ts'
 import type { Component, SourceDeps, SourceType, WindowStore } from '../../../ports.ts'
 import { failureOf } from '../../failure.ts'
-import type { KafkaClient } from '../client.ts'
+import type { Consumption, KafkaClient } from '../client.ts'
 import { kafkajsClient } from '../kafkajs/client.ts'
 import { keyOf } from './cells.ts'
 import type { KafkaEventsConfig } from './config.ts'
@@ -10,7 +10,9 @@ import { kafkaEventsConfigSchema } from './config.ts'
 import { jsonDecode } from './decode.ts'
 import { dropLog } from './dropLog.ts'
 import { Publisher } from './publisher.ts'
+import type { ReaderSettings } from './reader.ts'
 import { TopicReader } from './reader.ts'
+import type { TotalsSettings } from './totals.ts'
 import { Totals } from './totals.ts'
 
 /** Longest wait of a fetch: an idle partition is known to be idle that often. */
@@ -45,51 +47,10 @@ export function countEvents(
   client: KafkaClient,
   deps: EventsDeps,
 ): Component {
-  const { name, clock, windows, log, sink } = deps
-  const { topic } = config
-  const bounds = config.values.map(({ buckets }) => buckets)
-  const labelNames = Object.keys(config.labels)
+  const { name, clock, windows, sink } = deps
   const report = reporter(config, deps)
 
-  async function consume(signal: AbortSignal): Promise<void> {
-    const reader = new TopicReader(
-      {
-        topic,
-        isolation: config.isolation,
-        fingerprint: fingerprintOf(config),
-        decode: jsonDecode(config),
-        bounds,
-        bucketMs: config.bucket,
-        windowMs: config.window,
-        latenessMs: config.lateness,
-        futureMs: config.future,
-        maxSeries: config.maxSeries,
-        dropped: dropLog(deps, config),
-      },
-      { client, windows, clock, storeFailed: (failure) => report.failed(failure) },
-    )
-    await client.consume(
-      {
-        group: windows.shared ? config.group : `${config.group}-${randomBytes(6).toString('hex')}`,
-        topics: [topic],
-        isolation: config.isolation,
-        maxWaitMs: FETCH_WAIT_MS,
-        sessionTimeoutMs: SESSION_MS,
-        // Of a group that ends with this process nothing should stay.
-        commits: windows.shared,
-        async assigned(partitions, inner) {
-          const own = partitions.get(topic) ?? []
-          log.info('partitions-assigned', { source: name, topic, partitions: own })
-          return new Map([[topic, await reader.assigned(own, inner)]])
-        },
-        async batch(batch, inner) {
-          return await reader.batch(batch, inner)
-        },
-      },
-      signal,
-    )
-  }
-
+  /** Again and again, whatever becomes of it. */
   async function untilStopped(
     work: () => Promise<void>,
     pauseMs: number,
@@ -107,37 +68,83 @@ export function countEvents(
 
   return {
     async run(signal) {
-      const totals = new Totals({
-        topic,
-        metric: config.metric,
-        labelNames,
-        expected: config.expect.map((of) => keyOf(labelNames.map((label) => of[label] ?? ''))),
-        values: config.values.map(({ metric, buckets }) => ({ metric, bounds: buckets })),
-        bucketMs: config.bucket,
-        windowMs: config.window,
-        forgetMs: config.forgetAfter,
-      })
+      const totals = new Totals(totalsSettings(config))
       const publisher = new Publisher(
-        { topic, windowMs: config.window, bucketMs: config.bucket },
-        {
-          name,
-          client,
-          windows,
-          clock,
-          sink,
-          totals,
-          report,
-        },
+        { topic: config.topic, windowMs: config.window },
+        { name, client, windows, clock, sink, totals, report },
       )
+      const consume = () => client.consume(consumption(config, client, deps, report), signal)
       try {
         await Promise.all([
-          untilStopped(() => consume(signal), AGAIN_MS, signal),
+          untilStopped(consume, AGAIN_MS, signal),
           untilStopped(() => publisher.publish(signal), PUBLISH_MS, signal),
         ])
       } finally {
         await Promise.all([client.close(), windows.close()])
       }
     },
+  }
+}
+
+function consumption(
+  config: KafkaEventsConfig,
+  client: KafkaClient,
+  deps: EventsDeps,
+  report: Report,
+): Consumption {
+  const { name, clock, windows, log } = deps
+  const { topic, isolation } = config
+  const storeFailed = (failure: unknown) => report.failed(failure)
+  const reader = new TopicReader(readerSettings(config, deps), {
+    client,
+    windows,
+    clock,
+    storeFailed,
+  })
+  return {
+    group: windows.shared ? config.group : `${config.group}-${randomBytes(6).toString('hex')}`,
+    topics: [topic],
+    isolation,
+    maxWaitMs: FETCH_WAIT_MS,
+    sessionTimeoutMs: SESSION_MS,
+    // Of a group that ends with this process nothing should stay.
+    commits: windows.shared,
+    async assigned(partitions, signal) {
+      const own = partitions.get(topic) ?? []
+      log.info('partitions-assigned', { source: name, topic, partitions: own })
+      return new Map([[topic, await reader.assigned(own, signal)]])
+    },
+    batch: (batch, signal) => reader.batch(batch, signal),
+  }
+}
+
+function readerSettings(config: KafkaEventsConfig, deps: EventsDeps): ReaderSettings {
+  return {
+    topic: config.topic,
+    isolation: config.isolation,
+    fingerprint: fingerprintOf(config),
+    decode: jsonDecode(config),
+    bounds: config.values.map(({ buckets }) => buckets),
+    bucketMs: config.bucket,
+    windowMs: config.window,
+    latenessMs: config.lateness,
+    futureMs: config.future,
+    maxSeries: config.maxSeries,
+    dropped: dropLog(deps, config),
+  }
+}
+
+function totalsSettings(config: KafkaEventsConfig): TotalsSettings {
+  const labelNames = Object.keys(config.labels)
+  return {
+    topic: config.topic,
+    metric: config.metric,
+    labelNames,
+    expected: config.expect.map((of) => keyOf(labelNames.map((label) => of[label] ?? ''))),
+    values: config.values.map(({ metric, buckets }) => ({ metric, bounds: buckets })),
+    bucketMs: config.bucket,
+    windowMs: config.window,
+    forgetMs: config.forgetAfter,
   }
 }
 

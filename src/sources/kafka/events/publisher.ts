@@ -9,7 +9,6 @@ import type { Reach, Totals } from './totals.ts'
 export interface PublisherSettings {
   readonly topic: string
   readonly windowMs: number
-  readonly bucketMs: number
 }
 
 export interface PublisherDeps {
