@@ -13,6 +13,8 @@ import { KafkaTrial, plainUser } from './kafkaLagTrial.ts'
 
 const PASSWORD = 'eleven-brown-otters'
 
+const BUCKET_MS = 250
+
 /** The answer to a client's first request, with an error that there is not. */
 const GARBAGE = '\0\0\0\x08\0\0\0\0\x7f\x7f\x7f\x7f'
 
@@ -48,6 +50,7 @@ async function harness(): Promise<Harness> {
     ['group', 'READ', '*'],
   ] as const
   await trial.allow('tideline', ...rights)
+  let ts = 0
   Object.assign(door.counts, { writes: 0, connections: 0, maxOpen: 0 })
   return {
     type: source as SourceType<unknown>,
@@ -63,7 +66,8 @@ async function harness(): Promise<Harness> {
     }),
     secrets: { KAFKA_PASSWORD: PASSWORD },
     async show(value) {
-      const ts = systemClock.nowMs()
+      // Each value has a bucket of its own, or they would be added up.
+      ts = Math.max(systemClock.nowMs(), ts + BUCKET_MS)
       await peer.send(
         topic,
         0,
