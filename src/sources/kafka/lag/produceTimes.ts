@@ -22,6 +22,13 @@ const DENIED_MS = 300_000
 /** How far back the broker is asked for the offsets of before we came, in seconds: nine requests, once. */
 const LADDER_S = [15, 30, 60, 120, 300, 900, 3600, 21_600, 86_400]
 
+/** What was found at an offset when the partition ended at `end`; no `ms`: no message. */
+interface Looked {
+  readonly offset: number
+  readonly end: number | undefined
+  readonly ms: number | undefined
+}
+
 /**
  * When the next message of each partition was produced. Either from its own timestamp, which is looked up when
  * the group has moved; or from when the end of the partition passed its offset, as the polls saw it, and as the
@@ -31,7 +38,7 @@ export class ProduceTimes {
   readonly #subject: Subject
   readonly #client: KafkaClient
   readonly #clock: Clock
-  readonly #looked = new Map<number, { readonly offset: number; readonly ms: number }>()
+  readonly #looked = new Map<number, Looked>()
   readonly #ends = new Map<number, number>()
   readonly #histories = new Map<number, EndHistory>()
   readonly #seeded = new Set<number>()
@@ -77,15 +84,14 @@ export class ProduceTimes {
   async #lookUp(next: readonly Next[], deadline: AbortSignal): Promise<string | undefined> {
     const { topic } = this.#subject
     if (this.#clock.monotonicMs() < this.#deniedUntilMs) return denied(topic)
-    const unknown = next.filter((one) => this.#looked.get(one.partition)?.offset !== one.offset)
+    const unknown = next.filter((one) => !this.#isKnown(one))
     if (unknown.length === 0) return undefined
     try {
       const offsets = new Map(unknown.map(({ partition, offset }) => [partition, offset]))
       const times = await this.#client.messageTimes(topic, offsets, deadline)
       for (const { partition, offset } of unknown) {
-        const ms = times.get(partition)
-        if (ms === undefined) this.#looked.delete(partition)
-        else this.#looked.set(partition, { offset, ms })
+        const end = this.#ends.get(partition)
+        this.#looked.set(partition, { offset, end, ms: times.get(partition) })
       }
       return undefined
     } catch (thrown) {
@@ -98,12 +104,20 @@ export class ProduceTimes {
     }
   }
 
+  /** Where there was no message, there is none as long as the end stays. */
+  #isKnown({ partition, offset }: Next): boolean {
+    const looked = this.#looked.get(partition)
+    if (looked?.offset !== offset) return false
+    return looked.ms !== undefined || looked.end === this.#ends.get(partition)
+  }
+
   /** Where no message is left, only the marks of transactions or gaps of compaction, nothing is late. */
   #fromTimestamps(next: readonly Next[], atMs: number): ReadonlyMap<number, number> {
     const seconds = new Map<number, number>()
     for (const { partition, offset } of next) {
       const looked = this.#looked.get(partition)
-      if (looked?.offset !== offset) seconds.set(partition, 0)
+      if (looked?.offset !== offset) continue
+      if (looked.ms === undefined) seconds.set(partition, 0)
       else if (looked.ms >= 0) seconds.set(partition, secondsSince(looked.ms, atMs))
     }
     return seconds
