@@ -7,6 +7,7 @@ export const USAGE = `tideline: autoscaling metrics adapter for Kubernetes
   tideline [serve] --config FILE_OR_FOLDER ...   serve the metrics APIs
   tideline check --config FILE_OR_FOLDER ...     say whether a configuration is right, and stop
   tideline replay --trace FILE.csv --out OUT.csv say what a signal would have answered to a recorded load
+  tideline restore [--kubeconfig FILE]           take back all scale-down windows that were written to HPAs
   tideline schema                                print the JSON Schema of the configuration
 
 Options of replay
@@ -60,6 +61,7 @@ export type CommandLine =
   | ServeOptions
   | ReplayOptions
   | { readonly command: 'check'; readonly config: readonly string[] }
+  | { readonly command: 'restore'; readonly kubeconfig?: string }
   | { readonly command: 'schema' }
   | { readonly command: 'help' }
 
@@ -72,9 +74,11 @@ export function parseCommandLine(args: readonly string[], env: Environment): Com
   const [command = 'serve', extra] = positionals
   if (extra !== undefined) throw new RangeError(`unknown argument "${extra}"`)
   if (command === 'schema') return { command }
+  const kubeconfig = values.kubeconfig ?? env['KUBECONFIG']
+  if (command === 'restore') return { command, ...(kubeconfig === undefined ? {} : { kubeconfig }) }
   if (command === 'replay') return replayOptions(values)
   if (command !== 'serve' && command !== 'check')
-    throw new RangeError(`unknown command "${command}": serve, check, replay or schema`)
+    throw new RangeError(`unknown command "${command}": serve, check, replay, restore or schema`)
   const config = values.config ?? []
   if (config.length === 0)
     throw new RangeError(
@@ -82,7 +86,6 @@ export function parseCommandLine(args: readonly string[], env: Environment): Com
     )
   if (command === 'check') return { command, config }
   const clientCaFile = values['tls-ca-file'] ?? env['ADAPTER_TLS_CA']
-  const kubeconfig = values.kubeconfig ?? env['KUBECONFIG']
   return {
     command,
     config,

@@ -27,6 +27,7 @@ import { openAccess } from './access.ts'
 import { kubeClient } from './cluster/kubeClient.ts'
 import { PodWatch } from './cluster/pods.ts'
 import { secretReader } from './cluster/secrets.ts'
+import { openBehavior, restoreBehavior } from './behaviorEdge.ts'
 import { parseCommandLine, USAGE } from './commandLine.ts'
 import { firstData } from './firstData.ts'
 import { createHttpsServer } from './httpsServer.ts'
@@ -70,6 +71,8 @@ async function main(args: readonly string[]): Promise<number> {
       case 'replay':
         process.stdout.write(await writeReplay(options, replayer(options)))
         return 0
+      case 'restore':
+        return await restoreBehavior(await connectCluster(options), process.stdout)
       case 'check':
         return await check(options.config)
       case 'serve':
@@ -137,8 +140,15 @@ async function compose(
   const pods = watched ?? standalonePods(engine.store, engine.sourceNames)
   const access = await openAccess(options, metricsApi.auth, { clock, log, client })
   const certificate = await openCertificate(options, { clock, log })
+  const behavior = openBehavior(config.adapter.behavior, {
+    client,
+    reader: engine.board,
+    clock,
+    log,
+  })
   const selfMetrics = createSelfMetrics({
     ...engine.account,
+    behavior: behavior.account,
     certificateNotAfterMs: () => certificate.notAfterMs(),
   })
   const knows = firstData({
@@ -169,17 +179,18 @@ async function compose(
     selfSigned: certificate.tls,
   })
 
-  const address = options.address ?? metricsApi.address
   const api: Edge = {
     components: certificate.components,
-    async listen() {
-      const port = await https.listen(address, options.port ?? metricsApi.port)
-      log.info('listening', { address, port, version: VERSION, auth: metricsApi.auth.mode })
-    },
+    listen: () => listen(https, options, metricsApi, log),
     close: (graceMs) => https.close(graceMs),
   }
   stopping.addEventListener('abort', () => https.drain(), { once: true })
-  const parts = [...engine.components, ...access.components, ...(watched ? [watched] : [])]
+  const parts = [
+    ...engine.components,
+    ...access.components,
+    ...behavior.components,
+    ...(watched ? [watched] : []),
+  ]
   try {
     await live({ clock, stopping, edges: [keda, api], parts, drainMs: metricsApi.drain })
   } finally {
@@ -187,7 +198,20 @@ async function compose(
   }
 }
 
-async function connectCluster(options: ServeOptions): Promise<KubeClient | undefined> {
+async function listen(
+  https: ReturnType<typeof createHttpsServer>,
+  options: ServeOptions,
+  metricsApi: Config['adapter']['metricsApi'],
+  log: Logger,
+): Promise<void> {
+  const address = options.address ?? metricsApi.address
+  const port = await https.listen(address, options.port ?? metricsApi.port)
+  log.info('listening', { address, port, version: VERSION, auth: metricsApi.auth.mode })
+}
+
+async function connectCluster(
+  options: Pick<ServeOptions, 'kubeconfig'>,
+): Promise<KubeClient | undefined> {
   const inCluster = process.env['KUBERNETES_SERVICE_HOST'] !== undefined
   if (options.kubeconfig === undefined && !inCluster) return undefined
   // Loaded only where there is a cluster: the client library costs half a second and 50 MB.
@@ -291,6 +315,7 @@ const FIXED_AT_START = [
   'evaluation',
   'podNamespaces',
   'windowStore',
+  'behavior',
 ] as const
 
 function warnOfRestart(before: Config, after: Config, log: Logger): void {

@@ -15,6 +15,19 @@ export interface SelfMetricsSources {
   evaluator(): { readonly missedTicks: number; readonly lastDurationMs: number }
   config(): { readonly generation: number; readonly problems: readonly string[] }
   sources(): readonly { name: string; origins: ReadonlyMap<string, OriginHealth> }[]
+  /** Of what is written to HPAs; undefined where that is off. */
+  behavior():
+    | {
+        readonly leader: boolean
+        readonly windows: readonly {
+          namespace: string
+          kind: string
+          name: string
+          seconds: number
+        }[]
+        readonly writes: ReadonlyMap<string, number>
+      }
+    | undefined
   /** When the serving certificate expires, ms since 1970. */
   certificateNotAfterMs(): number
 }
@@ -32,6 +45,7 @@ export function createSelfMetrics(from: SelfMetricsSources): SelfMetrics {
   engineMetrics(registry, from)
   readingMetrics(registry, from)
   sourceMetrics(registry, from)
+  behaviorMetrics(registry, from)
   const requests = new Histogram({
     name: 'tideline_request_duration_seconds',
     help: 'Time to answer a request of the metrics API.',
@@ -178,6 +192,39 @@ function sourceMetrics(registry: Registry, from: SelfMetricsSources): void {
       for (const { name, origins } of from.sources())
         for (const health of origins.values())
           this.inc({ source: name, state: health.state === 'ok' ? 'ok' : health.code })
+    },
+  })
+}
+
+function behaviorMetrics(registry: Registry, from: SelfMetricsSources): void {
+  const registers = [registry]
+  if (from.behavior() === undefined) return
+  new Gauge({
+    name: 'tideline_behavior_window_seconds',
+    help: "Scale-down window that the adapter wrote to an HPA or ScaledObject; no series where it is not the adapter's.",
+    labelNames: ['namespace', 'kind', 'name'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { seconds, ...labels } of from.behavior()?.windows ?? []) this.set(labels, seconds)
+    },
+  })
+  new Counter({
+    name: 'tideline_behavior_writes_total',
+    help: 'Attempts to write a behaviour: written, restored, conflict (another owns the field), failed.',
+    labelNames: ['result'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [result, count] of from.behavior()?.writes ?? []) this.inc({ result }, count)
+    },
+  })
+  new Gauge({
+    name: 'tideline_behavior_leader',
+    help: '1 where this replica is the one that writes behaviours.',
+    registers,
+    collect() {
+      this.set(from.behavior()?.leader === true ? 1 : 0)
     },
   })
 }

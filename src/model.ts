@@ -194,7 +194,19 @@ export interface Signal {
   readonly whenAbsent: MissingPolicy
   /** Scale-down hold; undefined where the reader's own window does it. */
   readonly stabilize?: Stabilization
+  /** `behavior`: values stay as observed, and what is decided is written to the HPA's behaviour instead. */
+  readonly act?: 'behavior'
   readonly expose: Exposure
+}
+
+/**
+ * The scale-down windows of an HPA that come to what was decided for a signal: at least `leastMs`, or too little is
+ * held (0 where nothing is); at most `mostMs`, or too much is (undefined: any).
+ */
+export interface BehaviorWindow {
+  readonly leastMs: number
+  readonly mostMs?: number
+  readonly reason: string
 }
 
 /** Why a reading has the value it has; told to people, logged never. */
@@ -208,6 +220,8 @@ export interface Why {
   /** What the sources say of how the value came to be, such as an estimate in place of a measurement. */
   readonly notes?: readonly string[]
   readonly hold?: { readonly untilMs: number; readonly fromMs: number; readonly reason: string }
+  /** What the HPA's behaviour is to be, where the hold is left to it. */
+  readonly window?: BehaviorWindow
   /** A declared answer is in force in place of data. */
   readonly fallback?: { readonly policy: MissingPolicy['answer']; readonly cause: string }
 }

@@ -5,6 +5,7 @@
 import type { ZodType } from 'zod'
 import type {
   Batch,
+  BehaviorWindow,
   FailureCode,
   OriginHealth,
   Selection,
@@ -211,6 +212,8 @@ export interface Stabilized {
   readonly forecastUpper?: number
   /** Present while `value` exceeds `observed`: since when, the earliest time it can fall, and why not now. */
   readonly hold?: { readonly untilMs: number; readonly fromMs: number; readonly reason: string }
+  /** Present where the hold is left to the HPA's behaviour. */
+  readonly window?: BehaviorWindow
 }
 
 /** Decides how long a value is held after the load recedes, and how far it leads. No clock, no I/O. */

@@ -140,6 +140,47 @@ const windowStoreSchema = z
       'where windows over event streams outlive a process, and replicas share them; left out: memory, every replica for itself',
   })
 
+const behaviorSchema = z
+  .strictObject({
+    mode: z.enum(['write', 'restore']).default('write').meta({
+      description:
+        'write: windows to the objects annotated; restore: take back all that was written, and write nothing',
+    }),
+    namespaces: z
+      .array(z.string().min(1))
+      .optional()
+      .meta({ description: 'namespaces whose objects are looked at; left out: all' }),
+    scaledObjects: z
+      .boolean()
+      .default(false)
+      .meta({
+        description: "KEDA's ScaledObjects as well; where KEDA is not installed, leave it off",
+      }),
+    leaseNamespace: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ description: "where the Lease is kept; left out: the adapter's own namespace" }),
+    restingWindow: durationSchema
+      .refine((ms) => ms <= 3600_000, { error: 'must be 1h or less' })
+      .prefault('300s')
+      .meta({ description: 'the window while any would do' }),
+    minChange: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.1)
+      .meta({ description: 'least change that is written, as a share of the window in force' }),
+    minStep: durationSchema.prefault('10s').meta({ description: 'least change that is written' }),
+    interval: positiveDurationSchema
+      .prefault('15s')
+      .meta({ description: 'least time between two writes to one object' }),
+    grace: durationSchema.prefault('5m').meta({
+      description: 'how long the window stays while the signal is unknown, before it is taken back',
+    }),
+  })
+  .meta({ description: "writes decided windows to the HPA's behaviour; left out: never" })
+
 export const adapterSpecSchema = z.strictObject({
   sources: z.array(sourceSchema).default([]),
   metricsApi: z
@@ -154,6 +195,7 @@ export const adapterSpecSchema = z.strictObject({
     .prefault({}),
   externalScaler: externalScalerSchema.optional(),
   windowStore: windowStoreSchema.optional(),
+  behavior: behaviorSchema.optional(),
   podNamespaces: z
     .array(z.string().min(1))
     .optional()

@@ -90,7 +90,7 @@ function common(
   spec: SignalSpec,
 ): Pick<
   Signal,
-  'id' | 'namespace' | 'name' | 'freshForMs' | 'whenStale' | 'whenAbsent' | 'stabilize'
+  'id' | 'namespace' | 'name' | 'freshForMs' | 'whenStale' | 'whenAbsent' | 'stabilize' | 'act'
 > {
   return {
     id: `${namespace}/${name}`,
@@ -100,6 +100,7 @@ function common(
     whenStale: missingPolicy(spec.whenStale),
     whenAbsent: missingPolicy(spec.whenAbsent),
     ...(spec.stabilize === undefined ? {} : { stabilize: compileStabilization(spec.stabilize) }),
+    ...(spec.stabilize?.act === 'behavior' ? { act: 'behavior' as const } : {}),
   }
 }
 

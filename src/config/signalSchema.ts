@@ -153,6 +153,10 @@ export const signalSpecSchema = z.strictObject({
       startDelay: positiveDurationSchema.optional().meta({
         description: 'for predictive: from the order of a pod to its service (default 90s)',
       }),
+      act: z.enum(['value', 'behavior']).optional().meta({
+        description:
+          'value: the value is held (default); behavior: the value stays as observed, and the window is written to HPAs that ask for it by annotation (docs/behavior.md)',
+      }),
     })
     .optional()
     .meta({ description: "scale-down hold in the value; set the HPA's own window to 0 then" }),

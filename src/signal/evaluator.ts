@@ -83,8 +83,8 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
 function prepare(signal: Signal, before: Evaluated | undefined): Evaluated {
   const definition = JSON.stringify(signal)
   if (before?.definition === definition) return before
-  const { stabilize } = signal
-  const stabilizer = stabilize === undefined ? undefined : createStabilizer(stabilize)
+  const { stabilize, act } = signal
+  const stabilizer = stabilize === undefined ? undefined : createStabilizer(stabilize, act)
   return { signal, definition, state: initialState(), stabilizer }
 }
 

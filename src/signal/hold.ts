@@ -33,6 +33,9 @@ export function holdReadings(
     const total = party.reduce((sum, reading) => sum + reading.value, 0)
     const step = stabilizer.step(holds.get(key) ?? stabilizer.initial(), total, nowMs)
     holds.set(key, step.state)
+    if (step.window !== undefined)
+      for (const reading of party)
+        held.set(reading, { ...reading, why: { ...reading.why, window: step.window } })
     if (step.hold === undefined) continue
     const share = proportional(party, step.value / total)
     for (const reading of party) {

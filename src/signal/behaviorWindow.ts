@@ -1,0 +1,61 @@
+import type { BehaviorWindow } from '../model.ts'
+import type { Stabilized, Stabilizer, StabilizerState } from '../ports.ts'
+
+/** Loads this close are one: it bounds what is remembered to one point for each percent of a fall. */
+const SAME = 1.01
+/** Within this, an HPA does nothing (its default tolerance is 0.1). */
+const TOLERANCE = 1.1
+/** The API's longest window. */
+const LONGEST_MS = 3600_000
+
+interface Peak {
+  readonly value: number
+  /** When there was last so much. */
+  readonly atMs: number
+}
+
+interface BehaviorState extends StabilizerState {
+  readonly inner: StabilizerState
+  /** Falling in value, rising in time: the newest time at which there was so much or more. */
+  readonly peaks: readonly Peak[]
+}
+
+/**
+ * Lets another stabilizer decide and leaves the value as observed; what was decided is told as the window that
+ * makes an HPA, which holds the largest of the observed, come to the same. Where the plan is above all that was
+ * observed, no window can do that, and it is the one that holds the largest.
+ */
+export function createBehaviorStabilizer(inner: Stabilizer): Stabilizer {
+  return {
+    initial: (): BehaviorState => ({ inner: inner.initial(), peaks: [], keepUntilMs: 0 }),
+    step(opaque, observed, nowMs): Stabilized {
+      const state = opaque as BehaviorState
+      const decided = inner.step(state.inner, observed, nowMs)
+      const peaks = remember(state.peaks, observed > 0 ? observed : 0, nowMs)
+      const keepUntilMs = Math.max(decided.state.keepUntilMs, nowMs + LONGEST_MS)
+      const next: BehaviorState = { inner: decided.state, peaks, keepUntilMs }
+      const window = windowOf(peaks, decided, nowMs)
+      return { state: next, value: observed, cause: 'observed', window }
+    },
+  }
+}
+
+function remember(peaks: readonly Peak[], value: number, nowMs: number): readonly Peak[] {
+  const kept = peaks.filter(
+    (peak) => peak.value > value && peak.atMs > nowMs - LONGEST_MS && peak.atMs <= nowMs,
+  )
+  const lowest = kept.at(-1)
+  if (lowest === undefined || lowest.value > value * SAME) kept.push({ value, atMs: nowMs })
+  else kept[kept.length - 1] = { value: lowest.value, atMs: nowMs }
+  return kept
+}
+
+function windowOf(peaks: readonly Peak[], decided: Stabilized, nowMs: number): BehaviorWindow {
+  const { value, hold } = decided
+  const above = peaks.findLast((peak) => peak.value > value * TOLERANCE)
+  const most = above === undefined ? {} : { mostMs: nowMs - above.atMs }
+  if (hold === undefined) return { leastMs: 0, ...most, reason: 'nothing is held' }
+  const level = peaks.findLast((peak) => peak.value * SAME >= value) ?? peaks[0]
+  const leastMs = Math.max(0, hold.untilMs - (level?.atMs ?? nowMs))
+  return { leastMs, ...most, reason: hold.reason }
+}
