@@ -150,12 +150,9 @@ const behaviorSchema = z
       .array(z.string().min(1))
       .optional()
       .meta({ description: 'namespaces whose objects are looked at; left out: all' }),
-    scaledObjects: z
-      .boolean()
-      .default(false)
-      .meta({
-        description: "KEDA's ScaledObjects as well; where KEDA is not installed, leave it off",
-      }),
+    scaledObjects: z.boolean().default(false).meta({
+      description: "KEDA's ScaledObjects as well; where KEDA is not installed, leave it off",
+    }),
     leaseNamespace: z
       .string()
       .min(1)
