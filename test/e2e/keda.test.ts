@@ -201,15 +201,15 @@ test("Redis killed: KEDA's fallback takes over where there is one, and goes when
   await becomes(() => conditionOf(GATEWAY, 'Fallback'), 'False')
 })
 
-test('more than 50 detections a second on a Kafka topic wake replicas, fewer let them sleep', async () => {
+test('more than 50 persons a second among the detections on Kafka wake replicas, fewer let them sleep', async () => {
   const replicasOf = () => scaled(GATEWAY)
-  await world.plane.apply([gateway({ signal: 'detections-arriving' })])
-  world.setDetections(30)
+  await world.plane.apply([gateway({ signal: 'persons' })])
+  world.setPersons(30)
   await becomes(replicasOf, [0])
-  world.setDetections(120)
+  world.setPersons(120)
   await becomes(replicasOf, [3])
   await stays(replicasOf, [3], SEVERAL_LOOKS_MS / 2)
-  world.setDetections(30)
+  world.setPersons(30)
   await becomes(replicasOf, [0])
 })
 

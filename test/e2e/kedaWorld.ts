@@ -42,8 +42,8 @@ export interface KedaWorld {
   redis(): RedisServer
   /** Starts an empty Redis where the one before was. */
   restartRedis(): Promise<void>
-  /** Produces this many messages a second to the topic of detections. */
-  setDetections(perSecond: number): void
+  /** Produces this many detections of persons a second to the topic, and as many of dogs. */
+  setPersons(perSecond: number): void
   kubectl(...parameters: string[]): string
   stop(): Promise<void>
 }
@@ -95,7 +95,7 @@ export async function startKedaWorld(): Promise<KedaWorld> {
       async restartRedis() {
         redis = await startRedis({ port: redis.port })
       },
-      setDetections: detections.setRate,
+      setPersons: detections.setRate,
       kubectl: (...parameters) => kubectl(plane, parameters),
       stop,
     }
@@ -142,10 +142,9 @@ async function produceDetections(brokers: readonly string[]) {
     const nowMs = performance.now()
     due += (perSecond * (nowMs - lastMs)) / 1000
     lastMs = nowMs
-    const messages = Array.from({ length: Math.floor(due) }, () => ({
-      value: '{"class":"person"}',
-    }))
-    due -= messages.length
+    const persons = Math.floor(due)
+    const messages = ['person', 'dog'].flatMap((name) => detectionsOf(name, persons))
+    due -= persons
     if (messages.length > 0)
       producing = producing.then(() => peer.send(DETECTIONS, Math.floor(nowMs) % 2, messages))
   }, PRODUCE_EVERY_MS)
@@ -157,4 +156,10 @@ async function produceDetections(brokers: readonly string[]) {
       await peer.stop()
     },
   }
+}
+
+function detectionsOf(name: string, count: number) {
+  return Array.from({ length: count }, () => ({
+    value: JSON.stringify({ class: name, ts: Date.now() }),
+  }))
 }

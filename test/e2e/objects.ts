@@ -127,22 +127,28 @@ export function quickConfiguration(
 /** The topic that `withKafka` watches. */
 export const DETECTIONS = 'detections'
 
-/** The configuration with the rate of what is produced to a topic of these brokers as signal `detections-arriving`. */
+/** The configuration with the events of a topic of these brokers, and those of persons as signal `persons`. */
 export function withKafka(
   files: Readonly<Record<string, string>>,
   brokers: readonly string[],
 ): Readonly<Record<string, string>> {
   const adapter = parseAllDocuments(files['adapter.yaml'] ?? '')[0]
-  const group = { group: 'detector', topics: [DETECTIONS], lagSeconds: 'off' }
-  const kafkaLag = { brokers, interval: '1s', groups: [group] }
-  adapter?.addIn(['spec', 'sources'], adapter.createNode({ name: 'kafka', kafkaLag }))
+  const kafkaEvents = {
+    brokers,
+    topic: DETECTIONS,
+    metric: 'detections',
+    labels: { class: { field: 'class' } },
+    time: { field: 'ts' },
+    expect: [{ class: 'person' }],
+  }
+  adapter?.addIn(['spec', 'sources'], adapter.createNode({ name: 'kafka', kafkaEvents }))
   const signal = {
     apiVersion: 'tideline.dev/v1alpha1',
     kind: 'Signal',
-    metadata: { name: 'detections-arriving', namespace: 'vision' },
+    metadata: { name: 'persons', namespace: 'vision' },
     spec: {
       source: 'kafka',
-      select: { metric: 'kafka_topic_produced' },
+      select: { metric: 'detections', labels: { class: 'person' } },
       window: { function: 'rate', duration: '5s' },
       freshFor: '5s',
       expose: { keda: { target: 50, activation: 50 } },
