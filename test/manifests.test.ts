@@ -217,6 +217,17 @@ describe('rights', () => {
     expect(pod['serviceAccountName']).toBe(NAME)
   })
 
+  test('to write behaviours is a component of its own, and grants nothing else', () => {
+    const rules = manifests('components/hpa-behavior').flatMap((object) => object.rules ?? [])
+    expect(rules.map(({ resources, verbs }) => `${resources?.join()}: ${verbs.join()}`)).toEqual([
+      'horizontalpodautoscalers: get,list,watch,patch',
+      'scaledobjects: get,list,watch,patch',
+      'events: create',
+      'leases: create',
+      'leases: get,update',
+    ])
+  })
+
   test('readers are granted metrics by name', () => {
     expect(one(examples, 'ClusterRole').rules).toEqual([
       {

@@ -6,16 +6,16 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseAllDocuments, stringify } from 'yaml'
-import { parse as parseYaml } from 'yaml'
+import { parse, parseAllDocuments, stringify } from 'yaml'
 import type { KubeObject } from '../controlPlane/kubeApi.ts'
+import { MANIFESTS } from './objects.ts'
 import { becomes, hpaPath, replicas } from './observe.ts'
 import type { World } from './world.ts'
 import { startWorld } from './world.ts'
 
 const WORKER = 'vision-worker'
-const WINDOW_S = 12
-/** Frames waiting, once a second: a load that recedes, and a pulse that comes back. 10 a replica. */
+const WINDOW_S = 15
+/** Frames waiting, once a second, of the shape that loads have: one recedes, one is a pulse that comes back. 10 a replica. */
 const DECLINE = [58, 52, 47, 43, 38, 33, 29, 26, 22, 18, 15]
 const PULSE = [58, 15, 12, 15, 57, 15]
 
@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterAll(() => world?.stop())
 
 function component(): KubeObject[] {
-  const file = join(import.meta.dirname, '../../manifests/components/hpa-behavior/rbac.yaml')
+  const file = join(MANIFESTS, 'components/hpa-behavior/rbac.yaml')
   return parseAllDocuments(readFileSync(file, 'utf8')).map((one) => one.toJS() as KubeObject)
 }
 
@@ -93,7 +93,7 @@ async function configure(stabilize: object, behavior: object | undefined): Promi
   )
   for (const signal of signals)
     if (signal.metadata.name === 'frames-waiting') signal.spec['stabilize'] = stabilize
-  const adapter = parseYaml(readFileSync(join(folder, 'adapter.yaml'), 'utf8')) as {
+  const adapter = parse(readFileSync(join(folder, 'adapter.yaml'), 'utf8')) as {
     spec: Record<string, unknown>
   }
   delete adapter.spec['behavior']
