@@ -4,7 +4,7 @@
  * each what it asks for, and runs them until the process is told to stop.
  */
 import type { Config } from '../src/config/load.ts'
-import type { Logger } from '../src/ports.ts'
+import type { Logger, Stabilizer } from '../src/ports.ts'
 import type { KubeClient } from './cluster/kubeClient.ts'
 import type { ReplayOptions, ServeOptions } from './commandLine.ts'
 import { systemClock as clock } from '../src/clock.ts'
@@ -15,7 +15,8 @@ import { formatProblem } from '../src/config/problems.ts'
 import { messageOf } from '../src/errors.ts'
 import { createPredictiveStabilizer, PREDICTIVE_DEFAULTS } from '../src/forecast/predictive.ts'
 import { createTableStabilizer } from '../src/forecast/table.ts'
-import { parseTrace, replay } from '../src/replay/replay.ts'
+import { parseTrace } from '../src/replay/replay.ts'
+import { study } from '../src/replay/study.ts'
 import { createSeriesStore } from '../src/series/store.ts'
 import { createBoard } from '../src/signal/board.ts'
 import { createEvaluator } from '../src/signal/evaluator.ts'
@@ -69,7 +70,10 @@ async function main(args: readonly string[]): Promise<number> {
         process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`)
         return 0
       case 'replay':
-        process.stdout.write(await writeReplay(options, replayer(options)))
+        await writeReplay(options, replayer(options), {
+          out: process.stdout,
+          progress: process.stderr,
+        })
         return 0
       case 'restore':
         return await restoreBehavior(await connectCluster(options), process.stdout)
@@ -84,16 +88,23 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The same policies as those of signals, with their defaults. */
+/** The same policies as those of signals, with their defaults: the one asked for, then the others. */
 function replayer({ policy, startDelayMs, capacity }: ReplayOptions) {
   const known = capacity === undefined ? {} : { capacity }
-  const create = {
-    predictive: () =>
-      createPredictiveStabilizer({ ...PREDICTIVE_DEFAULTS, startDelayMs, ...known }),
-    table: () => createTableStabilizer(PREDICTIVE_DEFAULTS),
-    fixed: () => createFixedStabilizer(policy.name === 'fixed' ? policy.windowMs : 0),
-  }
-  return (text: string) => replay(parseTrace(text), create[policy.name]())
+  const fixed = (windowMs: number) => () => createFixedStabilizer(windowMs)
+  const all = new Map<string, () => Stabilizer>([
+    [
+      'predictive',
+      () => createPredictiveStabilizer({ ...PREDICTIVE_DEFAULTS, startDelayMs, ...known }),
+    ],
+    ['table', () => createTableStabilizer(PREDICTIVE_DEFAULTS)],
+    ['fixed:300', fixed(300_000)],
+  ])
+  const name = policy.name === 'fixed' ? `fixed:${policy.windowMs / 1000}` : policy.name
+  const asked = policy.name === 'fixed' ? fixed(policy.windowMs) : all.get(name)
+  const policies = new Map([...(asked === undefined ? [] : [[name, asked] as const]), ...all])
+  return (text: string, progress: (what: string) => void) =>
+    study([...parseTrace(text)], policies, { startDelayMs, ...known }, progress)
 }
 
 async function check(paths: readonly string[]): Promise<number> {
