@@ -10,7 +10,7 @@ describe('recommendation', () => {
     ['within 10 %: as it is', 3 * 4.4 * 1.05, 4.4, 3, 3],
     ['just above 10 %', 3 * 4.4 * 1.1001, 4.4, 3, 4],
     ['no load', 0, 4.4, 3, 0],
-  ])('%s', (_, usage, target, replicas, expected) => {
+  ])('%s', (...[, usage, target, replicas, expected]) => {
     expect(recommend(usage, target, replicas, 0.1)).toBe(expected)
   })
 })
@@ -37,7 +37,7 @@ describe('limits of one sync', () => {
     ['all may go', 'down', 100, down, none, 0],
     ['ten percent', 'down', 100, mixed, none, 90],
     ['five pods', 'down', 100, { ...mixed, select: 'Min' }, none, 95],
-  ])('%s', (_, direction, replicas, rules, ups, expected) => {
+  ])('%s', (...[, direction, replicas, rules, ups, expected]) => {
     expect(scaleLimit(direction, replicas, rules, { ups, downs: [], now: NOW })).toBe(expected)
   })
 })
