@@ -22,9 +22,19 @@ export { CompressionCodecs, CompressionTypes }
 let topics = 0
 
 export async function kafkaPeer(brokers: readonly string[]): Promise<KafkaPeer> {
-  const kafka = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING, clientId: 'peer' })
+  const kafka = new Kafka({
+    brokers: [...brokers],
+    logLevel: logLevel.NOTHING,
+    clientId: 'peer',
+    requestTimeout: 3000,
+    retry: { initialRetryTime: 100, maxRetryTime: 500, retries: 20 },
+  })
   const admin = kafka.admin()
-  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner })
+  // The library drops without a word what it sends to a partition that it does not know yet.
+  const producer = kafka.producer({
+    createPartitioner: Partitioners.DefaultPartitioner,
+    metadataMaxAge: 300,
+  })
   await Promise.all([admin.connect(), producer.connect()])
   return {
     kafka,

@@ -11,6 +11,7 @@ export interface RedisServer {
   readonly admin: Redis
   /** Stops it from running, without its connections being closed. */
   suspend(): void
+  resume(): void
   stop(): Promise<void>
 }
 
@@ -52,6 +53,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
     port,
     admin,
     suspend: () => program.signal('SIGSTOP'),
+    resume: () => program.signal('SIGCONT'),
     async stop() {
       admin.disconnect()
       await program.stop()

@@ -50,7 +50,8 @@ export class EventsRun {
 
   /** Newest time of a count. */
   headMs(): number {
-    return Math.min(...this.#series('detections').map(({ lastMs }) => lastMs))
+    const all = this.#series('detections').map(({ lastMs }) => lastMs)
+    return all.length === 0 ? 0 : Math.min(...all)
   }
 
   counter(metric: string, reason?: string): number | undefined {
