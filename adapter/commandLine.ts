@@ -6,13 +6,14 @@ export const USAGE = `tideline: autoscaling metrics adapter for Kubernetes
 
   tideline [serve] --config FILE_OR_FOLDER ...   serve the metrics APIs
   tideline check --config FILE_OR_FOLDER ...     say whether a configuration is right, and stop
-  tideline replay --trace FILE.csv --out OUT.csv say what a signal would have answered to a recorded load
+  tideline replay --trace FILE.csv ...           say what policies would have answered to recorded loads, and cost
   tideline restore [--kubeconfig FILE]           take back all scale-down windows that were written to HPAs
   tideline schema                                print the JSON Schema of the configuration
 
 Options of replay
-  --trace FILE           recorded load: t_seconds,value (mean of the interval that ends then)
-  --out FILE             what is written: one row for each of the trace
+  --trace FILE           recorded load: t_seconds,value (mean of the interval that ends then); a folder of
+                         them, or several times
+  --out FILE             answers, one row for each of the trace; a folder where there are several traces
   --policy POLICY        predictive, table or fixed:SECONDS (predictive)
   --start-delay SECONDS  from the order of a pod to its service (90)
   --capacity LOAD        what one replica serves, where it is known
@@ -44,8 +45,9 @@ export interface ServeOptions {
 
 export interface ReplayOptions {
   readonly command: 'replay'
-  readonly trace: string
-  readonly out: string
+  /** Files, or folders of them. */
+  readonly traces: readonly string[]
+  readonly out?: string
   readonly policy: ReplayPolicy
   readonly startDelayMs: number
   readonly capacity?: number
@@ -113,7 +115,7 @@ function parse(args: readonly string[]) {
         port: { type: 'string' },
         kubeconfig: { type: 'string' },
         'log-level': { type: 'string' },
-        trace: { type: 'string' },
+        trace: { type: 'string', multiple: true },
         out: { type: 'string' },
         policy: { type: 'string' },
         'start-delay': { type: 'string' },
@@ -133,12 +135,11 @@ type Values = ReturnType<typeof parse>['values']
 
 function replayOptions(values: Values): ReplayOptions {
   const { trace, out, capacity } = values
-  if (trace === undefined || out === undefined)
-    throw new RangeError('replay needs --trace and --out')
+  if (trace === undefined) throw new RangeError('replay needs --trace')
   return {
     command: 'replay',
-    trace,
-    out,
+    traces: trace,
+    ...(out === undefined ? {} : { out }),
     policy: policyOf(values.policy ?? 'predictive'),
     startDelayMs: positiveOf('--start-delay', values['start-delay'] ?? '90') * 1000,
     ...(capacity === undefined ? {} : { capacity: positiveOf('--capacity', capacity) }),

@@ -33,7 +33,11 @@ export async function openKedaEdge(
 ): Promise<Edge> {
   if (config === undefined) return NO_EDGE
   const { address, port, auth } = config
-  const { transport, components } = await openTransport(options, auth, deps)
+  const { transport, components } = await openTransport(
+    options,
+    { ...auth, field: 'externalScaler.auth' },
+    deps,
+  )
   const bound = auth.mode === 'clientCertificates' ? auth.namespaces : undefined
   // Loaded only where it is asked for: the gRPC library costs memory and start-up time.
   const { createExternalScaler } = await import('./external-scaler/server.ts')
@@ -54,17 +58,18 @@ export async function openKedaEdge(
   }
 }
 
-async function openTransport(
+/** `field` is where the mode is written, for the messages. */
+export async function openTransport(
   { tls, clientCaFile }: ServeOptions,
-  auth: KedaConfig['auth'],
-  { clock, log, selfSigned }: KedaEdgeDeps,
+  auth: { readonly field: string; readonly mode: string; readonly caFile?: string | undefined },
+  { clock, log, selfSigned }: Pick<KedaEdgeDeps, 'clock' | 'log' | 'selfSigned'>,
 ): Promise<{ readonly transport: Transport; readonly components: readonly Component[] }> {
   if (auth.mode === 'insecurePlaintext') return { transport: { kind: 'plaintext' }, components: [] }
   const clientCertificates = auth.mode === 'clientCertificates'
   const caFile = clientCertificates ? (auth.caFile ?? clientCaFile) : undefined
   if (clientCertificates && caFile === undefined)
     throw new Error(
-      'externalScaler.auth.mode is clientCertificates and there is no CA: give externalScaler.auth.caFile or --tls-ca-file',
+      `${auth.field}.mode is clientCertificates and there is no CA: give ${auth.field}.caFile or --tls-ca-file`,
     )
   if (tls.kind === 'self-signed') {
     const ca = caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }

@@ -4,7 +4,7 @@
  * each what it asks for, and runs them until the process is told to stop.
  */
 import type { Config } from '../src/config/load.ts'
-import type { Logger } from '../src/ports.ts'
+import type { Logger, PushInlet, PushReceiver, SignalReader, Stabilizer } from '../src/ports.ts'
 import type { KubeClient } from './cluster/kubeClient.ts'
 import type { ReplayOptions, ServeOptions } from './commandLine.ts'
 import { systemClock as clock } from '../src/clock.ts'
@@ -15,7 +15,8 @@ import { formatProblem } from '../src/config/problems.ts'
 import { messageOf } from '../src/errors.ts'
 import { createPredictiveStabilizer, PREDICTIVE_DEFAULTS } from '../src/forecast/predictive.ts'
 import { createTableStabilizer } from '../src/forecast/table.ts'
-import { parseTrace, replay } from '../src/replay/replay.ts'
+import { parseTrace } from '../src/replay/replay.ts'
+import { study } from '../src/replay/study.ts'
 import { createSeriesStore } from '../src/series/store.ts'
 import { createBoard } from '../src/signal/board.ts'
 import { createEvaluator } from '../src/signal/evaluator.ts'
@@ -36,9 +37,12 @@ import { openKedaEdge } from './kedaEdge.ts'
 import type { Edge } from './lifetime.ts'
 import { live } from './lifetime.ts'
 import { createMetricsApi } from './metrics-api/app.ts'
+import { createInlet } from './push/inlet.ts'
+import { openPushEdge } from './pushEdge.ts'
 import { parseSelector, SelectorError } from './metrics-api/selector.ts'
 import { writeReplay } from './replay.ts'
 import { openCertificate } from './servingCertificate.ts'
+import type { SelfMetrics } from './selfMetrics.ts'
 import { createSelfMetrics } from './selfMetrics.ts'
 import { standalonePods } from './standalonePods.ts'
 import { VERSION } from './version.ts'
@@ -69,7 +73,10 @@ async function main(args: readonly string[]): Promise<number> {
         process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`)
         return 0
       case 'replay':
-        process.stdout.write(await writeReplay(options, replayer(options)))
+        await writeReplay(options, replayer(options), {
+          out: process.stdout,
+          progress: process.stderr,
+        })
         return 0
       case 'restore':
         return await restoreBehavior(await connectCluster(options), process.stdout)
@@ -84,16 +91,23 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The same policies as those of signals, with their defaults. */
+/** The same policies as those of signals, with their defaults: the one asked for, then the others. */
 function replayer({ policy, startDelayMs, capacity }: ReplayOptions) {
   const known = capacity === undefined ? {} : { capacity }
-  const create = {
-    predictive: () =>
-      createPredictiveStabilizer({ ...PREDICTIVE_DEFAULTS, startDelayMs, ...known }),
-    table: () => createTableStabilizer(PREDICTIVE_DEFAULTS),
-    fixed: () => createFixedStabilizer(policy.name === 'fixed' ? policy.windowMs : 0),
-  }
-  return (text: string) => replay(parseTrace(text), create[policy.name]())
+  const fixed = (windowMs: number) => () => createFixedStabilizer(windowMs)
+  const all = new Map<string, () => Stabilizer>([
+    [
+      'predictive',
+      () => createPredictiveStabilizer({ ...PREDICTIVE_DEFAULTS, startDelayMs, ...known }),
+    ],
+    ['table', () => createTableStabilizer(PREDICTIVE_DEFAULTS)],
+    ['fixed:300', fixed(300_000)],
+  ])
+  const name = policy.name === 'fixed' ? `fixed:${policy.windowMs / 1000}` : policy.name
+  const asked = policy.name === 'fixed' ? fixed(policy.windowMs) : all.get(name)
+  const policies = new Map([...(asked === undefined ? [] : [[name, asked] as const]), ...all])
+  return (text: string, progress: (what: string) => void) =>
+    study([...parseTrace(text)], policies, { startDelayMs, ...known }, progress)
 }
 
 async function check(paths: readonly string[]): Promise<number> {
@@ -136,7 +150,8 @@ async function compose(
   const { metricsApi } = config.adapter
   const client = await connectCluster(options)
   const watched = client === undefined ? undefined : watchPods(client, config, log)
-  const engine = await createEngine(options, config, { log, client, discovery: watched })
+  const pushed = createInlet()
+  const engine = await createEngine(options, config, { log, client, discovery: watched, pushed })
   const pods = watched ?? standalonePods(engine.store, engine.sourceNames)
   const access = await openAccess(options, metricsApi.auth, { clock, log, client })
   const certificate = await openCertificate(options, { clock, log })
@@ -170,14 +185,9 @@ async function compose(
   })
   const https = createHttpsServer(app, { clock, log, tls: certificate.tls })
   certificate.attach(https.server)
-  const keda = await openKedaEdge(options, config.adapter.externalScaler, {
-    reader: engine.board,
-    clock,
-    log,
-    isReady,
-    observe: selfMetrics.observeCall,
-    selfSigned: certificate.tls,
-  })
+  const reader = engine.board
+  const told = { log, client, isReady, reader, selfSigned: certificate.tls, pushed, selfMetrics }
+  const grpc = await openGrpcEdges(options, config, told)
 
   const api: Edge = {
     components: certificate.components,
@@ -192,7 +202,7 @@ async function compose(
     ...(watched ? [watched] : []),
   ]
   try {
-    await live({ clock, stopping, edges: [keda, api], parts, drainMs: metricsApi.drain })
+    await live({ clock, stopping, edges: [...grpc, api], parts, drainMs: metricsApi.drain })
   } finally {
     client?.close()
   }
@@ -207,6 +217,29 @@ async function listen(
   const address = options.address ?? metricsApi.address
   const port = await https.listen(address, options.port ?? metricsApi.port)
   log.info('listening', { address, port, version: VERSION, auth: metricsApi.auth.mode })
+}
+
+interface GrpcSurroundings extends Surroundings {
+  readonly reader: SignalReader
+  readonly pushed: PushReceiver
+  readonly selfMetrics: SelfMetrics
+  readonly selfSigned: { readonly cert: string; readonly key: string }
+  isReady(): boolean
+}
+
+/** The port for KEDA and the port for reports. */
+async function openGrpcEdges(
+  options: ServeOptions,
+  { adapter }: Config,
+  { reader, pushed, selfMetrics, isReady, ...deps }: GrpcSurroundings,
+): Promise<readonly Edge[]> {
+  const { observeCall, observeReport } = selfMetrics
+  const asked = { ...deps, clock, reader, isReady, observe: observeCall }
+  const told = { ...deps, clock, receiver: pushed, observe: observeReport }
+  return [
+    await openKedaEdge(options, adapter.externalScaler, asked),
+    await openPushEdge(options, adapter.push, told),
+  ]
 }
 
 async function connectCluster(
@@ -238,11 +271,16 @@ interface Surroundings {
   readonly client: KubeClient | undefined
 }
 
+interface EngineSurroundings extends Surroundings {
+  readonly discovery: PodWatch | undefined
+  readonly pushed: PushInlet
+}
+
 /** Sources → store → evaluator → board, and the files that configure them. */
 async function createEngine(
   options: ServeOptions,
   initial: Config,
-  { log, client, discovery }: Surroundings & { readonly discovery: PodWatch | undefined },
+  { log, client, discovery, pushed }: EngineSurroundings,
 ) {
   const { limits, evaluation } = initial.adapter
   const store = createSeriesStore(
@@ -272,6 +310,7 @@ async function createEngine(
     sink: store,
     secrets,
     log,
+    pushed,
     ...(discovery === undefined ? {} : { discovery }),
   })
   const sources = createRunningSources({ store, log, depsOf })
@@ -311,6 +350,7 @@ async function createEngine(
 const FIXED_AT_START = [
   'metricsApi',
   'externalScaler',
+  'push',
   'limits',
   'evaluation',
   'podNamespaces',

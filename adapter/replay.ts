@@ -1,4 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import type { ReplayOptions } from './commandLine.ts'
 import type { HoldCause } from '../src/ports.ts'
 
@@ -10,6 +11,30 @@ export interface ReplayedRow {
   readonly forecastUpper: number | undefined
   readonly cause: HoldCause
   readonly reason: string
+}
+
+/** What a policy would have cost; see `src/replay/compare.ts`. */
+export interface Standing {
+  readonly name: string
+  readonly usual: {
+    readonly replicaHours: number
+    readonly violations: number
+    readonly flapsPerDay: number
+  }
+  readonly equal: { readonly replicaHours: number; readonly flapsPerDay: number }
+}
+
+interface Replayed {
+  readonly rows: readonly ReplayedRow[]
+  readonly standings: readonly Standing[]
+  readonly capacity: number
+}
+
+type Run = (text: string, progress: (what: string) => void) => Replayed
+
+interface Streams {
+  readonly out: { write(text: string): unknown }
+  readonly progress: { write(text: string): unknown }
 }
 
 const HEADER = 't_seconds,exposed_value,stabilization_seconds,observed,forecast_upper,why'
@@ -24,26 +49,85 @@ const CODES: Readonly<Record<HoldCause, number>> = {
 }
 
 /**
- * Writes what a signal would have answered to a recorded load. `stabilization_seconds` is the window the HPA
- * should keep itself: 0, as the hold is in the value.
+ * Says what a signal would have answered to recorded loads, and what that would have cost. With several traces
+ * `--out` is a folder.
  */
 export async function writeReplay(
   options: ReplayOptions,
-  run: (text: string) => Iterable<ReplayedRow>,
-): Promise<string> {
-  const text = await readFile(options.trace, 'utf8')
-  const lines = [HEADER]
-  const seen = new Map<HoldCause, number>()
-  for (const { seconds, value, exposed, forecastUpper, cause, reason } of run(text)) {
-    const why = options.words ? `"${reason.replaceAll('"', '""')}"` : CODES[cause]
-    lines.push(`${seconds},${num(exposed)},0,${num(value)},${num(forecastUpper)},${why}`)
-    seen.set(cause, (seen.get(cause) ?? 0) + 1)
+  run: Run,
+  streams: Streams,
+): Promise<void> {
+  const traces = (await Promise.all(options.traces.map(tracesIn))).flat()
+  const several = traces.length > 1
+  if (several && options.out !== undefined) await mkdir(options.out, { recursive: true })
+  const ratios: number[] = []
+  for (const [at, trace] of traces.entries()) {
+    const name = basename(trace, '.csv')
+    const say = (what: string) =>
+      streams.progress.write(`${at + 1}/${traces.length} ${name}: ${what}\n`)
+    const replayed = run(await readFile(trace, 'utf8'), say)
+    if (options.out !== undefined) {
+      const file = several ? join(options.out, `${name}.csv`) : options.out
+      await writeFile(file, rowsText(replayed.rows, options.words))
+    }
+    streams.out.write(standingsText(name, replayed))
+    const [standard, asked] = replayed.standings
+    if (standard && asked) ratios.push(asked.equal.replicaHours / standard.equal.replicaHours)
   }
-  await writeFile(options.out, `${lines.join('\n')}\n`)
-  const causes = [...seen].map(([cause, rows]) => `${CODES[cause]} ${cause}: ${rows}`)
-  return `${lines.length - 1} rows; why: ${causes.join(', ')}\n`
+  const known = ratios.filter(Number.isFinite)
+  if (several && known.length > 0) {
+    const mean = Math.exp(known.reduce((sum, one) => sum + Math.log(one), 0) / known.length)
+    streams.out.write(
+      `geometric mean of the first policy over ${known.length} traces: ${mean.toFixed(3)} of the HPA default's replica-hours at equal violations\n`,
+    )
+  }
 }
 
-function num(value: number | undefined): string {
-  return value === undefined ? '' : String(Number(value.toPrecision(9)))
+async function tracesIn(path: string): Promise<readonly string[]> {
+  if (!(await stat(path)).isDirectory()) return [path]
+  const names = (await readdir(path)).filter((name) => name.endsWith('.csv')).toSorted()
+  if (names.length === 0) throw new RangeError(`--trace "${path}" has no .csv file`)
+  return names.map((name) => join(path, name))
+}
+
+function rowsText(rows: readonly ReplayedRow[], words: boolean): string {
+  const lines = [HEADER]
+  for (const { seconds, value, exposed, forecastUpper, cause, reason } of rows) {
+    const why = words ? `"${reason.replaceAll('"', '""')}"` : CODES[cause]
+    lines.push(`${seconds},${num(exposed)},0,${num(value)},${num(forecastUpper)},${why}`)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function standingsText(name: string, { rows, standings, capacity }: Replayed): string {
+  const seen = new Map<HoldCause, number>()
+  for (const { cause } of rows) seen.set(cause, (seen.get(cause) ?? 0) + 1)
+  const causes = [...seen].map(([cause, count]) => `${CODES[cause]} ${cause}: ${count}`)
+  const base = standings[0]?.equal.replicaHours ?? NaN
+  const lines = standings.map(({ name: policy, usual, equal }) =>
+    [
+      policy.padEnd(12),
+      usual.replicaHours.toFixed(1).padStart(11),
+      `${(usual.violations * 100).toFixed(3)} %`.padStart(11),
+      usual.flapsPerDay.toFixed(1).padStart(9),
+      orNever(equal.replicaHours, 1).padStart(12),
+      orNever(equal.replicaHours / base, 3).padStart(7),
+      orNever(equal.flapsPerDay, 1).padStart(10),
+    ].join(' '),
+  )
+  return [
+    `${name}: ${rows.length} rows; why: ${causes.join(', ')}; a replica serves ${num(capacity, 3)}`,
+    '             -------- target 70 % ---------  ---- equal violations -----',
+    'policy       replica-h.  violations flaps/day  replica-h.  of HPA  flaps/day',
+    ...lines,
+    '',
+  ].join('\n')
+}
+
+function orNever(value: number, digits: number): string {
+  return Number.isFinite(value) ? value.toFixed(digits) : 'never'
+}
+
+function num(value: number | undefined, digits = 9): string {
+  return value === undefined ? '' : String(Number(value.toPrecision(digits)))
 }

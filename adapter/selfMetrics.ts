@@ -37,6 +37,8 @@ export interface SelfMetrics {
   observeRequest(route: string, status: number, seconds: number): void
   /** A call or stream of the external scaler that is over, by the name of its gRPC status. */
   observeCall(method: string, code: string): void
+  /** A pushed report by what became of it: accepted, duplicate, or why it was refused. */
+  observeReport(outcome: string): void
 }
 
 export function createSelfMetrics(from: SelfMetricsSources): SelfMetrics {
@@ -59,7 +61,14 @@ export function createSelfMetrics(from: SelfMetricsSources): SelfMetrics {
     labelNames: ['method', 'code'],
     registers: [registry],
   })
+  const reports = new Counter({
+    name: 'tideline_push_reports_total',
+    help: 'Reports of services by outcome: accepted, duplicate, or why they were refused.',
+    labelNames: ['outcome'],
+    registers: [registry],
+  })
   return {
+    observeReport: (outcome) => reports.inc({ outcome }),
     text: () => registry.metrics(),
     observeCall: (method, code) => calls.inc({ method, code }),
     observeRequest(route, status, seconds) {

@@ -163,6 +163,52 @@ export interface WindowChange {
   readonly keepFromMs: number
 }
 
+/** What one pod counted in one interval. `instance` names one life of its process. */
+export interface PushReport {
+  readonly namespace: string
+  readonly pod: string
+  readonly service: string
+  readonly instance: string
+  /** Grows by one with each report of an instance; a retry has the number of what it repeats. */
+  readonly sequence: number
+  readonly startMs: number
+  readonly endMs: number
+  readonly counts: readonly PushCounts[]
+}
+
+export interface PushCounts {
+  readonly model: string
+  readonly version: string
+  readonly requests: number
+  readonly errors: number
+  /** `counts` has one more than `bounds`, which are in seconds; they are not added up. */
+  readonly latency?: {
+    readonly bounds: readonly number[]
+    readonly counts: readonly number[]
+    readonly sumSeconds: number
+  }
+}
+
+/** `invalid` and `too-old` are for good; `limit` and `unavailable` may go by. */
+export type PushOutcome =
+  | { readonly outcome: 'accepted' | 'duplicate' }
+  | {
+      readonly outcome: 'refused'
+      readonly reason: 'invalid' | 'too-old' | 'limit' | 'unavailable'
+      readonly message: string
+    }
+
+/** Takes reports whose sender is proved. Counts each once, however often it is told. Never throws. */
+export interface PushReceiver {
+  report(report: PushReport): PushOutcome
+}
+
+/** Where a source says that it takes reports; given by the edge that listens for them. */
+export interface PushInlet {
+  /** The receiver is told until what is given back is called. */
+  attach(receiver: PushReceiver): () => void
+}
+
 export interface SourceDeps {
   /** The source's name in the configuration; the `source` of its batches. */
   readonly name: string
@@ -173,6 +219,7 @@ export interface SourceDeps {
   readonly discovery?: TargetDiscovery
   /** Window state under this source's name; kept in memory where no store is configured. */
   readonly windows?: WindowStore
+  readonly pushed?: PushInlet
 }
 
 /**

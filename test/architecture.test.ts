@@ -64,7 +64,7 @@ const rules: readonly Rule[] = [
     instead: 'the evaluator reads SeriesView and Signal: neither sources nor configuration',
   },
   {
-    from: /^adapter\/(metrics-api|external-scaler|console|security|cluster|hpa-behavior)\//,
+    from: /^adapter\/(metrics-api|external-scaler|push|console|security|cluster|hpa-behavior)\//,
     to: new RegExp(`^src/(?!${PORTS})`),
     instead:
       "an edge sees the engine's ports only: take a SignalReader and let adapter/main.ts join",

@@ -24,13 +24,14 @@ const sourceSchema = z
       .meta({ description: 'namespaces whose signals may use it; left out: every namespace' }),
     scopeLabel: z.string().nullable().optional().meta({
       description:
-        "label that must equal the signal's namespace, so that no team reads another's series; null: none. Default: namespace for scrape, none for others",
+        "label that must equal the signal's namespace, so that no team reads another's series; null: none. Default: namespace for scrape and push, none for others",
     }),
     scrape: sourceTypes.scrape.schema.optional(),
     redis: sourceTypes.redis.schema.optional(),
     prometheus: sourceTypes.prometheus.schema.optional(),
     kafkaLag: sourceTypes.kafkaLag.schema.optional(),
     kafkaEvents: sourceTypes.kafkaEvents.schema.optional(),
+    push: sourceTypes.push.schema.optional(),
   })
   .superRefine((source, context) => {
     const kinds = sourceTypeNames.filter((type) => source[type] !== undefined)
@@ -178,8 +179,53 @@ const behaviorSchema = z
   })
   .meta({ description: "writes decided windows to the HPA's behaviour; left out: never" })
 
+const pushSchema = z
+  .strictObject({
+    address: z.string().default('::').meta({ description: 'address to listen on' }),
+    port: z.int().min(0).max(65_535).default(6445),
+    auth: z
+      .discriminatedUnion(
+        'mode',
+        [
+          z.strictObject({ mode: z.literal('serviceAccountToken') }).meta({
+            description:
+              'TLS, and a bearer token of a ServiceAccount, proved by TokenReview; a pod reports for itself alone',
+          }),
+          clientCertificates
+            .extend({
+              mode: z.literal('clientCertificates'),
+              namespaces: z.record(z.string().min(1), z.array(z.string().min(1))).meta({
+                description:
+                  'common name of a client certificate to the namespaces whose pods it may report for',
+              }),
+            })
+            .meta({ description: 'TLS both ways' }),
+          z
+            .strictObject({ mode: z.literal('insecureOpen') })
+            .meta({ description: 'TLS, and everybody may report for any pod; for a trial only' }),
+          z
+            .strictObject({ mode: z.literal('insecurePlaintext') })
+            .meta({ description: 'no TLS, and everybody may report; for a trial only' }),
+        ],
+        oneOf('serviceAccountToken', 'clientCertificates', 'insecureOpen', 'insecurePlaintext'),
+      )
+      .prefault({ mode: 'serviceAccountToken' }),
+    reportsPerSecond: z
+      .int()
+      .min(1)
+      .max(1000)
+      .default(20)
+      .meta({ description: 'reports that one pod may send, twice as many at once' }),
+  })
+  .meta({ description: 'gRPC port for reports of services; left out: none' })
+
 export const adapterSpecSchema = z.strictObject({
-  sources: z.array(sourceSchema).default([]),
+  sources: z
+    .array(sourceSchema)
+    .default([])
+    .refine((sources) => sources.filter(({ push }) => push !== undefined).length < 2, {
+      error: 'must have one source of kind push at most: all reports go to it',
+    }),
   metricsApi: z
     .strictObject({
       address: z.string().default('::').meta({ description: 'address to listen on' }),
@@ -191,6 +237,7 @@ export const adapterSpecSchema = z.strictObject({
     })
     .prefault({}),
   externalScaler: externalScalerSchema.optional(),
+  push: pushSchema.optional(),
   windowStore: windowStoreSchema.optional(),
   behavior: behaviorSchema.optional(),
   podNamespaces: z

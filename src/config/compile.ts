@@ -136,7 +136,7 @@ function selectionMatchers(spec: SignalSpec, mistakes: Mistake[]): Matcher[] {
  * team says by which label.
  */
 function scopeOf({ namespace }: SignalIdentity, source: SourceSpec): Pick<Selection, 'scope'> {
-  const byDefault = source.scrape === undefined ? null : 'namespace'
+  const byDefault = source.scrape === undefined && source.push === undefined ? null : 'namespace'
   const label = source.scopeLabel === undefined ? byDefault : source.scopeLabel
   return label === null ? {} : { scope: { label, value: namespace } }
 }

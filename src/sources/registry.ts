@@ -4,6 +4,7 @@ import type { ConfiguredSource } from './running.ts'
 import { kafkaEventsSource } from './kafka/events/events.ts'
 import { kafkaLagSource } from './kafka/lag/lag.ts'
 import { prometheusSource } from './prometheus.ts'
+import { pushSource } from './push/push.ts'
 import { redisSource } from './redis/redis.ts'
 import { scrapeSource } from './scrape.ts'
 
@@ -13,6 +14,7 @@ export const sourceTypes = {
   prometheus: prometheusSource,
   kafkaLag: kafkaLagSource,
   kafkaEvents: kafkaEventsSource,
+  push: pushSource,
 } as const
 
 /** A source of the configuration as something that can run. Exactly one kind is given; the schema sees to it. */
@@ -23,15 +25,17 @@ export function configuredSource(source: {
   readonly prometheus?: Parameters<typeof prometheusSource.create>[0] | undefined
   readonly kafkaLag?: Parameters<typeof kafkaLagSource.create>[0] | undefined
   readonly kafkaEvents?: Parameters<typeof kafkaEventsSource.create>[0] | undefined
+  readonly push?: Parameters<typeof pushSource.create>[0] | undefined
 }): ConfiguredSource {
   const { name, ...kinds } = source
-  const { scrape, redis, prometheus, kafkaLag, kafkaEvents } = kinds
+  const { scrape, redis, prometheus, kafkaLag, kafkaEvents, push } = kinds
   const create = (deps: SourceDeps): Component => {
     if (scrape !== undefined) return scrapeSource.create(scrape, deps)
     if (redis !== undefined) return redisSource.create(redis, deps)
     if (prometheus !== undefined) return prometheusSource.create(prometheus, deps)
     if (kafkaLag !== undefined) return kafkaLagSource.create(kafkaLag, deps)
     if (kafkaEvents !== undefined) return kafkaEventsSource.create(kafkaEvents, deps)
+    if (push !== undefined) return pushSource.create(push, deps)
     throw new Error(`source ${name} has no kind`)
   }
   return { name, definition: JSON.stringify(kinds), create }

@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -56,8 +64,22 @@ describe('tideline replay', () => {
     ).toBe(true)
   })
 
+  test('a folder of traces: each policy beside the default of the HPA', () => {
+    const traces = join(folder, 'traces')
+    mkdirSync(traces)
+    for (const name of ['a.csv', 'b.csv'])
+      copyFileSync(join(folder, 'trace.csv'), join(traces, name))
+    const text = tideline('replay', '--trace', traces, '--out', join(folder, 'outs'))
+    const named = text.split('\n').map((line) => line.split(/[ :]/)[0])
+    for (const name of ['a', 'b']) expect(named).toContain(name)
+    const policies = ['HPA', 'predictive', 'table', 'fixed']
+    expect(named.filter((one) => policies.includes(one ?? ''))).toEqual([...policies, ...policies])
+    expect(text).toContain('geometric mean of the first policy over 2 traces')
+    expect(readdirSync(join(folder, 'outs'))).toEqual(['a.csv', 'b.csv'])
+  })
+
   test.each([
-    [['replay'], 'replay needs --trace and --out'],
+    [['replay'], 'replay needs --trace'],
     [['replay', '--trace', 'a', '--out', 'b', '--policy', 'best'], '--policy is "best"'],
     [['replay', '--trace', 'a', '--out', 'b', '--start-delay', '0'], '--start-delay is "0"'],
   ])('%j is refused', (args, message) => {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { TestContext } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import type { FailureCode, Labels, SampleKind } from '../../src/model.ts'
-import type { SourceType, TargetDiscovery } from '../../src/ports.ts'
+import type { PushInlet, SourceType, TargetDiscovery } from '../../src/ports.ts'
 import { baseline, noSurplus, SOURCE_NAME, surplus, Trial } from './trial.ts'
 import { until } from './until.ts'
 
@@ -39,6 +39,7 @@ export interface Harness {
    */
   readonly secrets?: Readonly<Record<string, string>>
   readonly discovery?: TargetDiscovery
+  readonly pushed?: PushInlet
   /** From now on the upstream shows this value. */
   show(value: number): Promise<void>
   /** What the source must bring after `show(value)`. */

@@ -27,7 +27,7 @@ export class Trial {
   }
 
   create(): Component {
-    const { type, discovery, secrets } = this.#harness
+    const { type, discovery, pushed, secrets } = this.#harness
     return (this.#component ??= type.create(type.schema.parse(this.#harness.config()), {
       name: SOURCE_NAME,
       clock: systemClock,
@@ -35,6 +35,7 @@ export class Trial {
       secrets: secretsFrom(secrets ?? {}),
       log: this.log,
       ...(discovery === undefined ? {} : { discovery }),
+      ...(pushed === undefined ? {} : { pushed }),
     }))
   }
 

@@ -1,0 +1,74 @@
+import { status } from '@grpc/grpc-js'
+import type { ServerUnaryCall } from '@grpc/grpc-js'
+import { messageOf } from '../../src/errors.ts'
+import type { PushServerDeps } from './ports.ts'
+import { Refusal } from './refusal.ts'
+
+/** Of whom a caller may report. */
+export interface Caller {
+  readonly name: string
+  /** Undefined: all. */
+  readonly namespaces: ReadonlySet<string> | undefined
+  /** Undefined: every pod of the namespaces. */
+  readonly pod: string | undefined
+}
+
+type Asking = Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext' | 'metadata'>
+
+/** Kubernetes puts it into tokens that are bound to a pod, as all that the kubelet mounts are. */
+const POD_NAME = 'authentication.kubernetes.io/pod-name'
+const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):[^:]+$/
+
+/** Throws `Refusal`: `UNAUTHENTICATED` without proof, `UNAVAILABLE` while it cannot be examined. */
+export async function callerOf(proof: PushServerDeps['proof'], call: Asking): Promise<Caller> {
+  if (proof.kind === 'none') return { name: 'anybody', namespaces: undefined, pod: undefined }
+  if (proof.kind === 'certificate') {
+    const name = String(call.getAuthContext().sslPeerCertificate?.subject.CN ?? '')
+    const namespaces = proof.namespaces.get(name) ?? new Set<string>()
+    return { name: `certificate ${JSON.stringify(name)}`, namespaces, pod: undefined }
+  }
+  const header = String(call.metadata.get('authorization')[0] ?? '')
+  const token = /^Bearer +(\S+)$/i.exec(header)?.[1]
+  if (token === undefined)
+    throw new Refusal(status.UNAUTHENTICATED, 'send the metadata authorization: Bearer TOKEN')
+  const verdict = await reviewed(() => proof.review(token))
+  if (!verdict.authenticated) throw new Refusal(status.UNAUTHENTICATED, verdict.message)
+  const { name, extra } = verdict.user
+  const namespace = SERVICE_ACCOUNT.exec(name)?.[1]
+  const pod = extra[POD_NAME]?.[0]
+  if (namespace === undefined || pod === undefined)
+    throw new Refusal(
+      status.PERMISSION_DENIED,
+      `${name} is no ServiceAccount with a token bound to a pod: use the one that is mounted in the pod`,
+    )
+  return { name, namespaces: new Set([namespace]), pod }
+}
+
+async function reviewed<T>(review: () => T | Promise<T>): Promise<T> {
+  try {
+    return await review()
+  } catch (thrown) {
+    throw new Refusal(status.UNAVAILABLE, `the token cannot be reviewed now: ${messageOf(thrown)}`)
+  }
+}
+
+/** The pod that is reported for, as claimed and as proved. What is not claimed is taken from the proof. */
+export function podOf(
+  caller: Caller,
+  claimed: { readonly namespace: string; readonly pod: string },
+): { readonly namespace: string; readonly pod: string } {
+  const [only] = caller.namespaces?.size === 1 ? caller.namespaces : []
+  const namespace = claimed.namespace === '' ? (only ?? '') : claimed.namespace
+  const pod = claimed.pod === '' ? (caller.pod ?? '') : claimed.pod
+  const may =
+    (caller.namespaces?.has(namespace) ?? true) && (caller.pod === undefined || caller.pod === pod)
+  if (may) return { namespace, pod }
+  const allowed =
+    caller.namespaces === undefined || caller.namespaces.size === 0
+      ? 'none'
+      : `${[...caller.namespaces].join(', ')}/${caller.pod ?? '*'}`
+  throw new Refusal(
+    status.PERMISSION_DENIED,
+    `the report is for ${namespace}/${pod}, and ${caller.name} may report for ${allowed}`,
+  )
+}

@@ -1,0 +1,132 @@
+import type { handleBidiStreamingCall, handleUnaryCall, ServerDuplexStream } from '@grpc/grpc-js'
+import { Server, status } from '@grpc/grpc-js'
+import { callerOf, podOf } from './caller.ts'
+import type { Caller } from './caller.ts'
+import { Paces } from './paces.ts'
+import type { PushServerDeps } from './ports.ts'
+import { Refusal } from './refusal.ts'
+import type { ReportRequest, ReportResponse } from './wire.ts'
+import { loadPush, reportOf } from './wire.ts'
+
+export interface PushServer {
+  listen(address: string, port: number): Promise<number>
+  /** Takes no new report, lets those under way finish for at most `graceMs`. */
+  close(graceMs: number): Promise<void>
+}
+
+const MESSAGE_BYTES_MAX = 256 * 1024
+const OPTIONS = {
+  /** A pod has one connection and needs a stream or two. */
+  'grpc.max_concurrent_streams': 16,
+  'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.max_connection_age_ms': 3_600_000,
+  'grpc.max_connection_age_grace_ms': 60_000,
+  'grpc.enable_channelz': 0,
+}
+
+/** The gRPC server that services report to. */
+export async function createPushServer(deps: PushServerDeps): Promise<PushServer> {
+  const { clock } = deps
+  const server = new Server(OPTIONS)
+  const open = new Set<ServerDuplexStream<ReportRequest, ReportResponse>>()
+  const take = taker(deps)
+  server.addService(await loadPush(), {
+    Report: unary(deps, take),
+    Reports: streaming(deps, take, open),
+  })
+  const port = deps.open(server)
+  return {
+    listen: port.listen,
+    async close(graceMs) {
+      const closed = new AbortController()
+      const ended = port.close().then(() => closed.abort())
+      server.tryShutdown(() => undefined)
+      for (const call of open) call.end()
+      await Promise.race([ended, clock.sleep(graceMs, closed.signal)])
+      server.forceShutdown()
+      port.destroy()
+      await ended
+    },
+  }
+}
+
+type Take = (request: ReportRequest, caller: Caller) => ReportResponse
+
+const CODES = {
+  invalid: status.INVALID_ARGUMENT,
+  'too-old': status.OUT_OF_RANGE,
+  limit: status.RESOURCE_EXHAUSTED,
+  unavailable: status.UNAVAILABLE,
+} as const
+
+/** Counts a report or throws `Refusal`. */
+function taker({ receiver, clock, observe, reportsPerSecond }: PushServerDeps): Take {
+  const paces = new Paces(reportsPerSecond)
+  return (request, caller) => {
+    const { namespace, pod } = podOf(caller, request)
+    paces.pass(`${namespace}/${pod}`, clock.monotonicMs())
+    const told = receiver.report({ ...reportOf(request), namespace, pod })
+    if (told.outcome === 'refused') throw new Refusal(CODES[told.reason], told.message)
+    observe(told.outcome)
+    const outcome = told.outcome === 'accepted' ? 'ACCEPTED' : 'DUPLICATE'
+    return { sequence: request.sequence, outcome, code: '', message: '' }
+  }
+}
+
+function unary(deps: PushServerDeps, take: Take): handleUnaryCall<ReportRequest, ReportResponse> {
+  const answer: Answer = async (call, callback) => {
+    let refusal: Refusal | null = null
+    let response: ReportResponse | undefined
+    try {
+      response = take(call.request, await callerOf(deps.proof, call))
+    } catch (thrown) {
+      refusal = refusalOf(thrown, deps)
+    }
+    callback(refusal, response)
+  }
+  return (call, callback) => void answer(call, callback)
+}
+
+type Answer = (...call: Parameters<handleUnaryCall<ReportRequest, ReportResponse>>) => Promise<void>
+
+function streaming(
+  deps: PushServerDeps,
+  take: Take,
+  open: Set<ServerDuplexStream<ReportRequest, ReportResponse>>,
+): handleBidiStreamingCall<ReportRequest, ReportResponse> {
+  return (call) => {
+    open.add(call)
+    // Asked anew for each report: a token that was withdrawn ends what it was good for. Answers are in order.
+    let before: Promise<void> = Promise.resolve()
+    const answer = async (request: ReportRequest): Promise<void> => {
+      try {
+        call.write(take(request, await callerOf(deps.proof, call)))
+      } catch (thrown) {
+        const { code, message } = refusalOf(thrown, deps)
+        const { sequence } = request
+        call.write({ sequence, outcome: 'REFUSED', code: status[code], message })
+      }
+    }
+    call.on('data', (request: ReportRequest) => {
+      // One at a time: a sender that is quicker than its answers is held back by the connection.
+      call.pause()
+      before = before.then(() => answer(request)).finally(() => void call.resume())
+    })
+    call.once('end', () => void before.then(() => call.end()))
+    call.on('error', () => open.delete(call))
+    call.once('cancelled', () => open.delete(call))
+    call.once('close', () => open.delete(call))
+  }
+}
+
+function refusalOf(thrown: unknown, { log, observe }: PushServerDeps): Refusal {
+  const known = thrown instanceof Refusal
+  if (!known) log.error('push-fault', { error: thrown })
+  const refusal = known
+    ? thrown
+    : new Refusal(status.INTERNAL, 'a fault of the adapter; its log says more')
+  observe(status[refusal.code].toLowerCase())
+  return refusal
+}

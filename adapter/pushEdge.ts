@@ -1,0 +1,83 @@
+/** Joins the port for reports with certificates and token reviews, as the configuration asks for it. */
+import type { Clock, Logger, PushReceiver } from '../src/ports.ts'
+import { tokenReviewPoster } from './cluster/reviews.ts'
+import type { KubeClient } from './cluster/kubeClient.ts'
+import type { ServeOptions } from './commandLine.ts'
+import { openTransport } from './kedaEdge.ts'
+import type { Edge } from './lifetime.ts'
+import { NO_EDGE } from './lifetime.ts'
+import type { Proof } from './push/ports.ts'
+import { apiTokenReviewer } from './security/tokenReview.ts'
+
+/** `push` of the configuration. */
+export interface PushEdgeConfig {
+  readonly address: string
+  readonly port: number
+  readonly auth:
+    | { readonly mode: 'serviceAccountToken' | 'insecureOpen' | 'insecurePlaintext' }
+    | {
+        readonly mode: 'clientCertificates'
+        readonly caFile?: string | undefined
+        readonly namespaces: Readonly<Record<string, readonly string[]>>
+      }
+  readonly reportsPerSecond: number
+}
+
+export interface PushEdgeDeps {
+  readonly receiver: PushReceiver
+  readonly clock: Clock
+  readonly log: Logger
+  readonly client: KubeClient | undefined
+  readonly selfSigned: { readonly cert: string; readonly key: string }
+  observe(outcome: string): void
+}
+
+/** Nothing at all where the configuration has no such port. */
+export async function openPushEdge(
+  options: ServeOptions,
+  config: PushEdgeConfig | undefined,
+  deps: PushEdgeDeps,
+): Promise<Edge> {
+  if (config === undefined) return NO_EDGE
+  const { address, port, auth, reportsPerSecond } = config
+  const { log } = deps
+  const proof = proofOf(auth, deps)
+  const field = { ...auth, field: 'push.auth' }
+  const { transport, components } = await openTransport(options, field, deps)
+  if (proof.kind === 'none')
+    log.warn(auth.mode === 'insecureOpen' ? 'INSECURE-OPEN' : 'INSECURE-PLAINTEXT', {
+      meaning:
+        'everybody who reaches the port for reports can report anything; never in production',
+    })
+  const { createPushServer } = await import('./push/server.ts')
+  const { serverCredentials } = await import('./external-scaler/credentials.ts')
+  const { openPort } = await import('./external-scaler/port.ts')
+  const server = await createPushServer({
+    ...deps,
+    proof,
+    reportsPerSecond,
+    open: (grpc) => openPort(grpc, serverCredentials(transport)),
+  })
+  return {
+    components,
+    async listen() {
+      const taken = await server.listen(address, port)
+      log.info('push-listening', { address, port: taken, auth: auth.mode })
+    },
+    close: (graceMs) => server.close(graceMs),
+  }
+}
+
+function proofOf(auth: PushEdgeConfig['auth'], { client, clock }: PushEdgeDeps): Proof {
+  if (auth.mode === 'clientCertificates') {
+    const bound = Object.entries(auth.namespaces).map(([name, of]) => [name, new Set(of)] as const)
+    return { kind: 'certificate', namespaces: new Map(bound) }
+  }
+  if (auth.mode !== 'serviceAccountToken') return { kind: 'none' }
+  if (client === undefined)
+    throw new Error(
+      'push.auth.mode is serviceAccountToken and there is no cluster: run in a pod, give --kubeconfig, or choose clientCertificates',
+    )
+  const tokens = apiTokenReviewer({ post: tokenReviewPoster(client), clock })
+  return { kind: 'token', review: (token) => tokens.review(token) }
+}

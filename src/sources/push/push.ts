@@ -1,0 +1,209 @@
+import { TidelineError } from '../../errors.ts'
+import type { Target } from '../../model.ts'
+import type { PushOutcome, PushReceiver, PushReport, SourceDeps, SourceType } from '../../ports.ts'
+import { failureOf } from '../failure.ts'
+import { mistakeOf } from './check.ts'
+import { pushConfigSchema } from './config.ts'
+import type { PushConfig } from './config.ts'
+import { samplesOf, seriesCount } from './samples.ts'
+import { Sequences } from './sequences.ts'
+
+const AHEAD_MAX_MS = 3000
+/** Processes of one pod that report within `maxAge`. */
+const INSTANCES_MAX = 16
+const DISCOVERY_RETRY_MS = 5000
+const DISCOVERY = 'discovery'
+
+/**
+ * Takes what services report of themselves. Each pod is an origin, `namespace/pod`. One that falls silent fails
+ * and its series age: it may hang with its requests, so it is neither zero nor gone, unless `pods` is given and
+ * says that it is.
+ */
+export const pushSource: SourceType<PushConfig> = {
+  type: 'push',
+  summary: 'Takes counts of requests, errors and latencies that services report by themselves.',
+  schema: pushConfigSchema,
+  create(config, deps) {
+    const receiver = new Receiver(config, deps)
+    return { run: (signal) => receiver.run(signal) }
+  },
+}
+
+interface Instance {
+  readonly sequences: Sequences
+  heardMs: number
+}
+
+interface Pod {
+  readonly instances: Map<string, Instance>
+  heardMs: number
+  state: 'reporting' | 'awaited' | 'failing' | 'ended'
+}
+
+class Receiver implements PushReceiver {
+  readonly #config: PushConfig
+  readonly #deps: SourceDeps
+  readonly #pods = new Map<string, Pod>()
+  /** Pods that there are, once that is known. */
+  #present: ReadonlySet<string> | undefined
+
+  constructor(config: PushConfig, deps: SourceDeps) {
+    this.#config = config
+    this.#deps = deps
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { pushed, clock } = this.#deps
+    if (pushed === undefined)
+      throw new TidelineError('not-configured', 'nothing listens for reports: write spec.push')
+    const detach = signal.aborted ? () => undefined : pushed.attach(this)
+    const discovering = this.#discover(signal)
+    try {
+      while (!signal.aborted) {
+        await clock.sleep(Math.max(20, this.#config.goneAfter / 4), signal)
+        if (!signal.aborted) this.#look(clock.monotonicMs())
+      }
+    } finally {
+      detach()
+      await discovering
+    }
+  }
+
+  report(report: PushReport): PushOutcome {
+    const { clock, name, sink } = this.#deps
+    const { maxAge, bucket, seriesPerPod } = this.#config
+    const mistake = mistakeOf(report)
+    if (mistake !== undefined) return refused('invalid', mistake)
+    const nowMs = clock.nowMs()
+    if (report.endMs > nowMs + AHEAD_MAX_MS)
+      return refused(
+        'invalid',
+        `the report ends ${report.endMs - nowMs} ms from now: check the clocks`,
+      )
+    if (report.startMs < nowMs - maxAge)
+      return refused(
+        'too-old',
+        `it begins ${nowMs - report.startMs} ms ago, more than ${maxAge} ms`,
+      )
+    if (seriesCount(report) > seriesPerPod)
+      return refused('limit', `${seriesCount(report)} series, and a pod may have ${seriesPerPod}`)
+    const origin = `${report.namespace}/${report.pod}`
+    const monotonicMs = clock.monotonicMs()
+    const pod = this.#podOf(origin, monotonicMs)
+    const instance = pod === undefined ? undefined : this.#instanceOf(pod, report, monotonicMs)
+    if (pod === undefined || instance === undefined)
+      return refused('limit', 'more pods, or processes of one pod, report than may')
+    const known = instance.sequences.look(report.sequence)
+    if (known === 'counted') return { outcome: 'duplicate' }
+    if (known === 'forgotten')
+      return refused('too-old', `sequence ${report.sequence} was overtaken by too many others`)
+    const samples = samplesOf(report, bucket)
+    const written = sink.write({ source: name, origin, atMs: nowMs, samples, complete: false })
+    // Counted even where only a part was taken: the same report again would count that part twice.
+    instance.sequences.count(report.sequence)
+    pod.state = 'reporting'
+    pod.heardMs = monotonicMs
+    if (written.taken < samples.length)
+      return refused('limit', `not stored: ${[...written.refused.keys()].join(', ')}`)
+    return { outcome: 'accepted' }
+  }
+
+  #podOf(origin: string, heardMs: number): Pod | undefined {
+    const known = this.#pods.get(origin)
+    if (known !== undefined) return known
+    if (this.#pods.size >= this.#config.podsMax) return undefined
+    const pod: Pod = { instances: new Map(), heardMs, state: 'awaited' }
+    this.#pods.set(origin, pod)
+    return pod
+  }
+
+  #instanceOf(pod: Pod, report: PushReport, heardMs: number): Instance | undefined {
+    const known = pod.instances.get(report.instance)
+    if (known !== undefined) {
+      known.heardMs = heardMs
+      return known
+    }
+    // An instance is remembered for as long as a retry of a report of its would be taken.
+    for (const [name, one] of pod.instances)
+      if (heardMs - one.heardMs > this.#config.maxAge + AHEAD_MAX_MS) pod.instances.delete(name)
+    if (pod.instances.size >= INSTANCES_MAX) return undefined
+    const instance = { sequences: new Sequences(), heardMs }
+    pod.instances.set(report.instance, instance)
+    return instance
+  }
+
+  #look(nowMs: number): void {
+    const { goneAfter, maxAge } = this.#config
+    for (const [origin, pod] of this.#pods) {
+      const silentMs = nowMs - pod.heardMs
+      const gone = this.#present?.has(origin) === false
+      if (silentMs >= goneAfter && gone && pod.state !== 'ended') this.#end(origin, pod)
+      else if (silentMs >= goneAfter && !gone && isAlive(pod)) this.#fail(origin, pod, silentMs)
+      const expected = this.#present?.has(origin) === true
+      if (!expected && silentMs > Math.max(goneAfter, maxAge + AHEAD_MAX_MS))
+        this.#pods.delete(origin)
+    }
+  }
+
+  #fail(origin: string, pod: Pod, silentMs: number): void {
+    const { clock, log, name, sink } = this.#deps
+    pod.state = 'failing'
+    const message = `no report for ${Math.round(silentMs / 1000)} s`
+    sink.fail(name, origin, { code: 'timeout', message, atMs: clock.nowMs() })
+    log.warn('origin-failing', { source: name, origin, code: 'timeout', message })
+  }
+
+  #end(origin: string, pod: Pod): void {
+    pod.state = 'ended'
+    this.#deps.sink.end(this.#deps.name, origin)
+  }
+
+  async #discover(signal: AbortSignal): Promise<void> {
+    const { discovery, clock, name, sink } = this.#deps
+    const { pods } = this.#config
+    if (pods === undefined) return
+    const failed = ({ code, message }: TidelineError) =>
+      sink.fail(name, DISCOVERY, { code, message, atMs: clock.nowMs() })
+    if (discovery === undefined) {
+      const message = 'pods are found through a cluster, and there is none: leave pods out'
+      failed(new TidelineError('not-configured', message))
+      return
+    }
+    const query = { ...pods, port: 1, path: '/', scheme: 'http' } as const
+    while (!signal.aborted) {
+      try {
+        await discovery.watch(query, (targets) => this.#publish(targets, signal), signal)
+      } catch (thrown) {
+        if (!signal.aborted) failed(failureOf(thrown))
+      }
+      await clock.sleep(DISCOVERY_RETRY_MS, signal)
+    }
+  }
+
+  #publish(targets: readonly Target[], signal: AbortSignal): void {
+    if (signal.aborted) return
+    const { clock, name, sink } = this.#deps
+    sink.end(name, DISCOVERY)
+    const before = this.#present
+    this.#present = new Set(targets.map(({ id }) => id))
+    for (const origin of this.#present) {
+      const pod = this.#podOf(origin, clock.monotonicMs())
+      if (pod?.state === 'ended') pod.state = 'awaited'
+    }
+    for (const origin of before ?? []) {
+      const pod = this.#pods.get(origin)
+      // What it reports while it is on its way out still counts, as a series that begins anew.
+      if (pod !== undefined && !this.#present.has(origin)) this.#end(origin, pod)
+    }
+  }
+}
+
+function isAlive({ state }: Pod): boolean {
+  return state === 'reporting' || state === 'awaited'
+}
+
+type Refusal = Extract<PushOutcome, { outcome: 'refused' }>
+
+function refused(reason: Refusal['reason'], message: string): Refusal {
+  return { outcome: 'refused', reason, message }
+}

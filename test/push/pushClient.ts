@@ -1,0 +1,121 @@
+import { Client, credentials, Metadata, ServerCredentials, status } from '@grpc/grpc-js'
+import type { ChannelCredentials, Server, ServiceError } from '@grpc/grpc-js'
+import { openPort } from '../../adapter/external-scaler/port.ts'
+import type { PushServerDeps } from '../../adapter/push/ports.ts'
+import { createPushServer } from '../../adapter/push/server.ts'
+import { loadPush } from '../../adapter/push/wire.ts'
+import type { ReportRequest, ReportResponse } from '../../adapter/push/wire.ts'
+import { systemClock } from '../../src/clock.ts'
+import { RecordingLogger } from '../kit/recordingLogger.ts'
+
+export type Answer = ReportResponse | string
+
+/** A report that ended just now, of one call unless told otherwise. */
+export function report(overrides: Partial<ReportRequest> = {}): ReportRequest {
+  const endUnixMs = Date.now()
+  return {
+    namespace: 'vision',
+    pod: 'v-0',
+    service: 'detector',
+    instance: 'first',
+    sequence: 1,
+    startUnixMs: endUnixMs - 1,
+    endUnixMs,
+    counts: [{ model: 'yolo', version: '8', requests: 1, errors: 0, latency: null }],
+    ...overrides,
+  }
+}
+
+/** A real client of the port for reports. */
+export class PushClient {
+  readonly #client: Client
+  readonly #methods: Awaited<ReturnType<typeof loadPush>>
+
+  constructor(
+    port: number,
+    methods: Awaited<ReturnType<typeof loadPush>>,
+    channel: ChannelCredentials = credentials.createInsecure(),
+  ) {
+    this.#client = new Client(`localhost:${port}`, channel)
+    this.#methods = methods
+  }
+
+  /** The answer, or `CODE: message`. */
+  report(request: ReportRequest, token?: string): Promise<Answer> {
+    const { path, requestSerialize, responseDeserialize } = this.#method('Report')
+    const metadata = new Metadata()
+    if (token !== undefined) metadata.set('authorization', `Bearer ${token}`)
+    return new Promise((resolve) => {
+      this.#client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadata,
+        { deadline: Date.now() + 10_000 },
+        (error: ServiceError | null, answer?: ReportResponse) =>
+          resolve(error === null ? (answer ?? 'nothing') : textOf(error)),
+      )
+    })
+  }
+
+  /** All answers of one stream. */
+  async reports(requests: readonly ReportRequest[]): Promise<readonly ReportResponse[]> {
+    const { path, requestSerialize, responseDeserialize } = this.#method('Reports')
+    const call = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize)
+    for (const request of requests) call.write(request)
+    call.end()
+    const answers: ReportResponse[] = []
+    for await (const answer of call) answers.push(answer as ReportResponse)
+    return answers
+  }
+
+  close(): void {
+    this.#client.close()
+  }
+
+  #method(name: string) {
+    const found = this.#methods[name]
+    if (found === undefined) throw new Error(`no method ${name}`)
+    return found
+  }
+}
+
+function textOf({ code, details }: ServiceError): string {
+  return `${status[code]}: ${details}`
+}
+
+export interface RunningPush {
+  readonly port: number
+  readonly client: PushClient
+  readonly outcomes: readonly string[]
+  close(): Promise<void>
+}
+
+/** The port for reports on a free port, in plain text unless told otherwise. */
+export async function startPush(
+  deps: Pick<PushServerDeps, 'receiver'> & Partial<PushServerDeps>,
+  channel?: ChannelCredentials,
+): Promise<RunningPush> {
+  const outcomes: string[] = []
+  const server = await createPushServer({
+    clock: systemClock,
+    log: new RecordingLogger(),
+    proof: { kind: 'none' },
+    reportsPerSecond: 1000,
+    open: (grpc: Server) => openPort(grpc, ServerCredentials.createInsecure()),
+    observe: (outcome) => outcomes.push(outcome),
+    ...deps,
+  })
+  const port = await server.listen('127.0.0.1', 0)
+  const client = new PushClient(port, await loadPush(), channel)
+  return {
+    port,
+    client,
+    outcomes,
+    async close() {
+      client.close()
+      await server.close(1000)
+    },
+  }
+}

@@ -1,0 +1,82 @@
+import { createInlet } from '../../adapter/push/inlet.ts'
+import { systemClock } from '../../src/clock.ts'
+import type { Target } from '../../src/model.ts'
+import type { SourceType, TargetDiscovery } from '../../src/ports.ts'
+import { pushSource } from '../../src/sources/push/push.ts'
+import { sourceContract } from '../kit/sourceContract.ts'
+import type { Harness } from '../kit/sourceContract.ts'
+import { report, startPush } from '../push/pushClient.ts'
+
+const POD: Target = {
+  id: 'vision/v-0',
+  url: 'http://192.0.2.1/',
+  labels: { namespace: 'vision', pod: 'v-0' },
+}
+const REPORT_EVERY_MS = 40
+
+/** One pod that reports the shown count over and over, through the real port. */
+async function harness(): Promise<Harness> {
+  const inlet = createInlet()
+  const push = await startPush({ receiver: inlet })
+  const over = new AbortController()
+  let shown: number | undefined
+  let sequence = 0
+  let publish: (targets: readonly Target[]) => void = () => undefined
+  const discovery: TargetDiscovery = {
+    async watch(_query, tell, signal) {
+      publish = tell
+      tell([POD])
+      await systemClock.sleep(1e8, signal)
+    },
+  }
+  async function reporting(): Promise<void> {
+    while (!over.signal.aborted) {
+      if (shown !== undefined) {
+        const counts = [{ model: 'yolo', version: '8', requests: shown, errors: 0, latency: null }]
+        sequence += 1
+        await push.client.report(report({ sequence, counts }))
+      }
+      await systemClock.sleep(REPORT_EVERY_MS, over.signal)
+    }
+  }
+  const done = reporting()
+  const asksNobody = 'nothing is asked of anybody: the upstream is the one that asks'
+  return {
+    type: pushSource as SourceType<unknown>,
+    config: (overrides = {}) => ({
+      bucket: '100ms',
+      goneAfter: '200ms',
+      pods: { labelSelector: 'app=vision' },
+      ...overrides,
+    }),
+    discovery,
+    pushed: inlet,
+    async show(value) {
+      shown = value
+    },
+    expected: (value) => ({
+      metric: 'inference_requests',
+      labels: { namespace: 'vision', pod: 'v-0', service: 'detector', model: 'yolo', version: '8' },
+      kind: 'delta',
+      value,
+    }),
+    misbehave: () => Promise.reject(new Error(asksNobody)),
+    behave: () => Promise.resolve(),
+    async vanish() {
+      shown = undefined
+      publish([])
+    },
+    requests: () => ({ count: sequence, maxConcurrent: 1 }),
+    async close() {
+      over.abort()
+      await done
+      await push.close()
+    },
+    skip: ['3.1', '3.2', '3.3', '3.4', '3.5', '4.1', '5.2', '5.3'].map((clause) => ({
+      clause,
+      reason: asksNobody,
+    })),
+  }
+}
+
+sourceContract('push', harness)

@@ -1,0 +1,168 @@
+import fc from 'fast-check'
+import { afterEach, describe, expect, test } from 'vitest'
+import { createInlet } from '../../adapter/push/inlet.ts'
+import type { PushReport, TargetDiscovery } from '../../src/ports.ts'
+import { pushSource } from '../../src/sources/push/push.ts'
+import { bucketEnds, spread } from '../../src/sources/push/spread.ts'
+import { ManualClock } from '../kit/manualClock.ts'
+import { RecordingLogger } from '../kit/recordingLogger.ts'
+import { RecordingSink } from '../kit/recordingSink.ts'
+import { until } from '../kit/until.ts'
+
+const stops: AbortController[] = []
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop.abort()
+})
+
+function begin(config: object = {}, discovery?: TargetDiscovery) {
+  const clock = new ManualClock()
+  const sink = new RecordingSink()
+  const inlet = createInlet()
+  const stop = new AbortController()
+  stops.push(stop)
+  const source = pushSource.create(pushSource.schema.parse(config), {
+    ...{ name: 'push', clock, sink, pushed: inlet, log: new RecordingLogger() },
+    secrets: { read: () => Promise.reject(new Error('no secrets here')) },
+    ...(discovery === undefined ? {} : { discovery }),
+  })
+  const done = source.run(stop.signal)
+  const endMs = clock.nowMs()
+  const send = (overrides: Partial<PushReport> = {}) =>
+    inlet.report({
+      ...{ namespace: 'vision', pod: 'v-0', service: 'detector', instance: 'a', sequence: 1 },
+      ...{ startMs: endMs - 1000, endMs, counts: [counted(1)] },
+      ...overrides,
+    })
+  const total = (metric: string) =>
+    sink.batches
+      .flatMap(({ samples }) => samples)
+      .filter((sample) => sample.metric === metric)
+      .reduce((sum, { value }) => sum + value, 0)
+  return { clock, sink, stop, done, send, total, endMs }
+}
+
+const counted = (requests: number) => ({ model: 'yolo', version: '8', requests, errors: 0 })
+
+test('whatever is lost, repeated or out of order: counts are those of the distinct reports that came', () => {
+  const arrivals = fc.array(
+    fc.record({ instance: fc.constantFrom('a', 'b'), sequence: fc.integer({ min: 1, max: 40 }) }),
+    { maxLength: 200 },
+  )
+  fc.assert(
+    fc.property(arrivals, (sent) => {
+      const { send, total, stop } = begin()
+      const weight = (sequence: number) => sequence * 3 + 1
+      for (const { instance, sequence } of sent)
+        send({ instance, sequence, counts: [counted(weight(sequence))] })
+      stop.abort()
+      const distinct = new Map(sent.map((one) => [JSON.stringify(one), one.sequence]))
+      const wanted = [...distinct.values()].reduce((sum, one) => sum + weight(one), 0)
+      expect(total('inference_requests')).toBe(wanted)
+    }),
+    { numRuns: 50 },
+  )
+})
+
+test('parts of an amount add up to it, whole where it is whole, none below zero', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 1e9 }),
+      fc.integer({ min: 0, max: 100_000 }),
+      fc.integer({ min: 1, max: 30_000 }),
+      fc.integer({ min: 1, max: 10_000 }),
+      (amount, startMs, length, widthMs) => {
+        const interval = { startMs, endMs: startMs + length }
+        const ends = bucketEnds(interval, widthMs)
+        const parts = spread(amount, interval, ends)
+        expect(parts.reduce((sum, part) => sum + part, 0)).toBe(amount)
+        expect(parts.every((part) => Number.isInteger(part) && part >= 0)).toBe(true)
+        expect(ends.at(-1)).toBeGreaterThanOrEqual(interval.endMs)
+        expect(ends[0]).toBeGreaterThan(startMs)
+        expect((ends[0] ?? NaN) - widthMs).toBeLessThanOrEqual(startMs)
+      },
+    ),
+  )
+})
+
+describe('a report', () => {
+  test('becomes deltas of its interval, a histogram that adds up among them', () => {
+    const { send, sink } = begin({ bucket: '1s' })
+    const latency = { bounds: [0.1, 1], counts: [5, 3, 1], sumSeconds: 4.5 }
+    expect(send({ counts: [{ ...counted(9), errors: 2, latency }] })).toEqual({
+      outcome: 'accepted',
+    })
+    const sums = new Map<string, number>()
+    for (const { metric, labels, value, kind } of sink.batches[0]?.samples ?? []) {
+      expect(kind).toBe('delta')
+      const name = labels['le'] === undefined ? metric : `${metric} ${labels['le']}`
+      sums.set(name, (sums.get(name) ?? 0) + value)
+    }
+    expect(Object.fromEntries(sums)).toEqual({
+      inference_requests: 9,
+      inference_errors: 2,
+      'inference_latency_seconds_bucket 0.1': 5,
+      'inference_latency_seconds_bucket 1': 8,
+      'inference_latency_seconds_bucket +Inf': 9,
+      inference_latency_seconds_sum: 4.5,
+      inference_latency_seconds_count: 9,
+    })
+  })
+
+  test.each([
+    ['invalid', { sequence: 0 }, 'sequence'],
+    ['invalid', { pod: 'No Pod' }, 'pod'],
+    ['invalid', { service: '' }, 'service'],
+    ['invalid', { counts: [counted(-1)] }, 'requests'],
+    ['invalid', { counts: [counted(1), counted(2)] }, 'once'],
+    ['invalid', { startMs: 5, endMs: 5 }, 'end_unix_ms'],
+    ['invalid', { endMs: 1e15 }, 'clocks'],
+    ['too-old', { startMs: 1, endMs: 2 }, 'ms ago'],
+  ] as const)('that is %s is refused: %o', (reason, overrides, word) => {
+    const { send, sink } = begin()
+    const told = send(overrides)
+    expect(told).toMatchObject({ outcome: 'refused', reason })
+    expect(JSON.stringify(told)).toContain(word)
+    expect(sink.batches).toEqual([])
+  })
+
+  test('that was overtaken by a thousand others is refused, not guessed', () => {
+    const { send } = begin()
+    send({ sequence: 2000 })
+    expect(send({ sequence: 977 })).toEqual({ outcome: 'accepted' })
+    expect(send({ sequence: 976 })).toMatchObject({ outcome: 'refused', reason: 'too-old' })
+  })
+
+  test('is to be sent again while no source takes it', async () => {
+    const { send, stop, done } = begin()
+    stop.abort()
+    await done
+    expect(send()).toMatchObject({ outcome: 'refused', reason: 'unavailable' })
+  })
+})
+
+describe('a pod that falls silent', () => {
+  test('fails, and does not end: it may hang with its requests', async () => {
+    const { send, sink, clock } = begin({ goneAfter: '4s' })
+    send()
+    await until('the failure', () => {
+      void clock.advance(1000)
+      return sink.failures.length > 0
+    })
+    expect(sink.failures[0]).toMatchObject({ origin: 'vision/v-0', code: 'timeout' })
+    expect(sink.ends).toEqual([])
+  })
+
+  test('of which nothing was ever heard fails where it must report', async () => {
+    const discovery: TargetDiscovery = {
+      async watch(_query, publish, signal) {
+        publish([{ id: 'vision/v-1', url: 'http://192.0.2.1/', labels: {} }])
+        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      },
+    }
+    const { sink, clock } = begin({ goneAfter: '4s', pods: { labelSelector: 'a=b' } }, discovery)
+    await until('the failure', () => {
+      void clock.advance(1000)
+      return sink.failures.some(({ origin }) => origin === 'vision/v-1')
+    })
+  })
+})
