@@ -5,6 +5,7 @@
  */
 import type { Config } from '../src/config/load.ts'
 import type { Logger, PushInlet, PushReceiver, SignalReader, Stabilizer } from '../src/ports.ts'
+import type { Labels } from '../src/model.ts'
 import type { KubeClient } from './cluster/kubeClient.ts'
 import type { ReplayOptions, ServeOptions } from './commandLine.ts'
 import { systemClock as clock } from '../src/clock.ts'
@@ -18,6 +19,7 @@ import { createTableStabilizer } from '../src/forecast/table.ts'
 import { parseTrace } from '../src/replay/replay.ts'
 import { study } from '../src/replay/study.ts'
 import { createSeriesStore } from '../src/series/store.ts'
+import { admissibleRate } from '../src/signal/admission.ts'
 import { createBoard } from '../src/signal/board.ts'
 import { createEvaluator } from '../src/signal/evaluator.ts'
 import { createFixedStabilizer } from '../src/signal/stabilize.ts'
@@ -235,7 +237,11 @@ async function openGrpcEdges(
 ): Promise<readonly Edge[]> {
   const { observeCall, observeReport } = selfMetrics
   const asked = { ...deps, clock, reader, isReady, observe: observeCall }
-  const told = { ...deps, clock, receiver: pushed, observe: observeReport }
+  const admissible = (served: readonly Labels[]) => admissibleRate(reader, served)
+  const told = {
+    ...{ ...deps, clock, receiver: pushed, observe: observeReport },
+    admissibleRate: admissible,
+  }
   return [
     await openKedaEdge(options, adapter.externalScaler, asked),
     await openPushEdge(options, adapter.push, told),

@@ -1,4 +1,5 @@
 /** Joins the port for reports with certificates and token reviews, as the configuration asks for it. */
+import type { Labels } from '../src/model.ts'
 import type { Clock, Logger, PushReceiver } from '../src/ports.ts'
 import { tokenReviewPoster } from './cluster/reviews.ts'
 import type { KubeClient } from './cluster/kubeClient.ts'
@@ -29,6 +30,7 @@ export interface PushEdgeDeps {
   readonly log: Logger
   readonly client: KubeClient | undefined
   readonly selfSigned: { readonly cert: string; readonly key: string }
+  admissibleRate(served: readonly Labels[]): number | undefined
   observe(outcome: string): void
 }
 

@@ -1,5 +1,6 @@
 /** What the port for reports asks of its surroundings; handed in by the composition root. */
 import type { Server } from '@grpc/grpc-js'
+import type { Labels } from '../../src/model.ts'
 import type { Clock, Logger, PushReceiver } from '../../src/ports.ts'
 
 /** How callers prove who they are. */
@@ -34,5 +35,7 @@ export interface PushServerDeps {
     close(): Promise<void>
     destroy(): void
   }
+  /** Requests a second that a pod which serves this is to take; undefined while not known. */
+  admissibleRate(served: readonly Labels[]): number | undefined
   observe(outcome: string): void
 }

@@ -62,8 +62,9 @@ const CODES = {
 } as const
 
 /** Counts a report or throws `Refusal`. */
-function taker({ receiver, clock, observe, reportsPerSecond }: PushServerDeps): Take {
-  const paces = new Paces(reportsPerSecond)
+function taker(deps: PushServerDeps): Take {
+  const { receiver, clock, observe } = deps
+  const paces = new Paces(deps.reportsPerSecond)
   return (request, caller) => {
     const { namespace, pod } = podOf(caller, request)
     paces.pass(`${namespace}/${pod}`, clock.monotonicMs())
@@ -71,7 +72,13 @@ function taker({ receiver, clock, observe, reportsPerSecond }: PushServerDeps): 
     if (told.outcome === 'refused') throw new Refusal(CODES[told.reason], told.message)
     observe(told.outcome)
     const outcome = told.outcome === 'accepted' ? 'ACCEPTED' : 'DUPLICATE'
-    return { sequence: request.sequence, outcome, code: '', message: '' }
+    const { sequence, service, counts } = request
+    const pods = { namespace, pod, service }
+    const rate = deps.admissibleRate(
+      counts.map(({ model, version }) => ({ ...pods, model, version })),
+    )
+    const limit = rate === undefined ? {} : { admissibleRate: rate }
+    return { sequence, outcome, code: '', message: '', ...limit }
   }
 }
 

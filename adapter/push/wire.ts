@@ -31,6 +31,7 @@ export interface ReportResponse {
   readonly outcome: 'ACCEPTED' | 'DUPLICATE' | 'REFUSED'
   readonly code: string
   readonly message: string
+  readonly admissibleRate?: number
 }
 
 const PUSH_NAME = 'tideline.push.v1.Push'

@@ -57,7 +57,9 @@ export function anchoredPattern(pattern: string): RegExp {
 }
 
 /** A test of a series against all matchers; an absent label counts as the empty value. */
-export function seriesTest(matchers: readonly Matcher[]): (series: Series) => boolean {
+export function seriesTest(
+  matchers: readonly Matcher[],
+): (series: Pick<Series, 'labels'>) => boolean {
   const tests = matchers.map(matcherTest)
   return (series) => {
     for (const [label, test] of tests) if (!test(valueOf(series.labels, label))) return false

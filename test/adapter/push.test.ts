@@ -53,6 +53,16 @@ spec:
 ---
 apiVersion: tideline.dev/v1alpha1
 kind: Signal
+metadata: {name: load, namespace: vision}
+spec:
+  source: services
+  select: {metric: inference_requests, labels: {service: detector}}
+  window: {function: rate, duration: 1m}
+  combine: {function: sum}
+  expose: {keda: {target: 12.5}}
+---
+apiVersion: tideline.dev/v1alpha1
+kind: Signal
 metadata: {name: latency, namespace: vision}
 spec:
   source: services
@@ -101,8 +111,12 @@ test('reports of two pods, one of them retried, are the sum of both', async () =
   await eventually('the median', async () =>
     expect(await value('latency')).toMatchObject({ items: [{ value: '150m' }] }),
   )
+  const answered = await client.report(report({ sequence: 2, counts }))
+  expect(answered).toMatchObject({ outcome: 'ACCEPTED', admissibleRate: 12.5 })
+  const other = await client.report(report({ pod: 'v-2', service: 'other' }))
+  expect(other).not.toHaveProperty('admissibleRate')
   const { text } = await adapter.get('/metrics')
-  expect(text).toMatch(/tideline_push_reports_total\{outcome="accepted"\} 2/)
+  expect(text).toMatch(/tideline_push_reports_total\{outcome="accepted"\} 4/)
 })
 
 test('a certificate reports for its namespaces alone; without one nobody does', async () => {

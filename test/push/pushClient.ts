@@ -104,6 +104,7 @@ export async function startPush(
     proof: { kind: 'none' },
     reportsPerSecond: 1000,
     open: (grpc: Server) => openPort(grpc, ServerCredentials.createInsecure()),
+    admissibleRate: () => undefined,
     observe: (outcome) => outcomes.push(outcome),
     ...deps,
   })
