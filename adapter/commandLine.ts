@@ -11,9 +11,10 @@ export const USAGE = `tideline: autoscaling metrics adapter for Kubernetes
   tideline schema                                print the JSON Schema of the configuration
 
 Options of replay
-  --trace FILE           recorded load: t_seconds,value (mean of the interval that ends then); a folder of
-                         them, or several times
+  --trace FILE           recorded load: t_seconds,value (mean of the interval that ends then); or the JSON
+                         of a Prometheus range query; a folder of them, or several times
   --out FILE             answers, one row for each of the trace; a folder where there are several traces
+  --html FILE            one page with the curves, to look at in a browser
   --policy POLICY        predictive, table or fixed:SECONDS (predictive)
   --start-delay SECONDS  from the order of a pod to its service (90)
   --capacity LOAD        what one replica serves, where it is known
@@ -48,6 +49,8 @@ export interface ReplayOptions {
   /** Files, or folders of them. */
   readonly traces: readonly string[]
   readonly out?: string
+  /** A page with the curves. */
+  readonly html?: string
   readonly policy: ReplayPolicy
   readonly startDelayMs: number
   readonly capacity?: number
@@ -117,6 +120,7 @@ function parse(args: readonly string[]) {
         'log-level': { type: 'string' },
         trace: { type: 'string', multiple: true },
         out: { type: 'string' },
+        html: { type: 'string' },
         policy: { type: 'string' },
         'start-delay': { type: 'string' },
         capacity: { type: 'string' },
@@ -134,12 +138,13 @@ function parse(args: readonly string[]) {
 type Values = ReturnType<typeof parse>['values']
 
 function replayOptions(values: Values): ReplayOptions {
-  const { trace, out, capacity } = values
+  const { trace, out, html, capacity } = values
   if (trace === undefined) throw new RangeError('replay needs --trace')
   return {
     command: 'replay',
     traces: trace,
     ...(out === undefined ? {} : { out }),
+    ...(html === undefined ? {} : { html }),
     policy: policyOf(values.policy ?? 'predictive'),
     startDelayMs: positiveOf('--start-delay', values['start-delay'] ?? '90') * 1000,
     ...(capacity === undefined ? {} : { capacity: positiveOf('--capacity', capacity) }),

@@ -109,7 +109,7 @@ function replayer({ policy, startDelayMs, capacity }: ReplayOptions) {
   const asked = policy.name === 'fixed' ? fixed(policy.windowMs) : all.get(name)
   const policies = new Map([...(asked === undefined ? [] : [[name, asked] as const]), ...all])
   return (text: string, progress: (what: string) => void) =>
-    study([...parseTrace(text)], policies, { startDelayMs, ...known }, progress)
+    study(parseTrace(text), policies, { startDelayMs, ...known }, progress)
 }
 
 async function check(paths: readonly string[]): Promise<number> {

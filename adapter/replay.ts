@@ -1,7 +1,8 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, extname, join } from 'node:path'
 import type { ReplayOptions } from './commandLine.ts'
 import type { HoldCause } from '../src/ports.ts'
+import { replayPage } from './replayPage.ts'
 
 /** What the engine makes of one row; the composition root gives it. */
 export interface ReplayedRow {
@@ -24,7 +25,7 @@ export interface Standing {
   readonly equal: { readonly replicaHours: number; readonly flapsPerDay: number }
 }
 
-interface Replayed {
+export interface Replayed {
   readonly rows: readonly ReplayedRow[]
   readonly standings: readonly Standing[]
   readonly capacity: number
@@ -60,9 +61,10 @@ export async function writeReplay(
   const traces = (await Promise.all(options.traces.map(tracesIn))).flat()
   const several = traces.length > 1
   if (several && options.out !== undefined) await mkdir(options.out, { recursive: true })
+  const pages = new Map<string, Replayed>()
   const ratios: number[] = []
   for (const [at, trace] of traces.entries()) {
-    const name = basename(trace, '.csv')
+    const name = basename(trace, extname(trace))
     const say = (what: string) =>
       streams.progress.write(`${at + 1}/${traces.length} ${name}: ${what}\n`)
     const replayed = run(await readFile(trace, 'utf8'), say)
@@ -70,10 +72,12 @@ export async function writeReplay(
       const file = several ? join(options.out, `${name}.csv`) : options.out
       await writeFile(file, rowsText(replayed.rows, options.words))
     }
+    if (options.html !== undefined) pages.set(trace, replayed)
     streams.out.write(standingsText(name, replayed))
     const [standard, asked] = replayed.standings
     if (standard && asked) ratios.push(asked.equal.replicaHours / standard.equal.replicaHours)
   }
+  if (options.html !== undefined) await writeFile(options.html, replayPage(pages))
   const known = ratios.filter(Number.isFinite)
   if (several && known.length > 0) {
     const mean = Math.exp(known.reduce((sum, one) => sum + Math.log(one), 0) / known.length)
@@ -85,8 +89,8 @@ export async function writeReplay(
 
 async function tracesIn(path: string): Promise<readonly string[]> {
   if (!(await stat(path)).isDirectory()) return [path]
-  const names = (await readdir(path)).filter((name) => name.endsWith('.csv')).toSorted()
-  if (names.length === 0) throw new RangeError(`--trace "${path}" has no .csv file`)
+  const names = (await readdir(path)).filter((name) => /\.(csv|json)$/.test(name)).toSorted()
+  if (names.length === 0) throw new RangeError(`--trace "${path}" has no .csv or .json file`)
   return names.map((name) => join(path, name))
 }
 

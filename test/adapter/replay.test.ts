@@ -64,6 +64,16 @@ describe('tideline replay', () => {
     ).toBe(true)
   })
 
+  test('--html writes one page that needs nothing else', () => {
+    const page = join(folder, 'page.html')
+    tideline('replay', '--trace', join(folder, 'trace.csv'), '--html', page)
+    const text = readFileSync(page, 'utf8')
+    expect(text.match(/<path /g)).toHaveLength(3)
+    for (const name of ['HPA default', 'predictive', 'table', 'fixed:300'])
+      expect(text).toContain(`<td>${name}</td>`)
+    expect(text).not.toMatch(/NaN|undefined|<script|src=|href=|url\(/)
+  })
+
   test('a folder of traces: each policy beside the default of the HPA', () => {
     const traces = join(folder, 'traces')
     mkdirSync(traces)

@@ -21,6 +21,33 @@ describe('what is wrong is named with its line', () => {
   })
 })
 
+test('a Prometheus range query; what is not a number is a gap', () => {
+  const values = [
+    [15, '5'],
+    [30, 'NaN'],
+    [45, '6.5'],
+  ]
+  const text = JSON.stringify({
+    status: 'success',
+    data: { resultType: 'matrix', result: [{ metric: {}, values }] },
+  })
+  expect(parseTrace(text)).toEqual([
+    { seconds: 15, value: 5 },
+    { seconds: 45, value: 6.5 },
+  ])
+})
+
+test.each([
+  ['{"data":{"resultType":"matrix","result":[]}}', 'the range query gave 0 series'],
+  ['{"data":{"resultType":"matrix","result":[{},{}]}}', 'the range query gave 2 series'],
+  ['{"data":{"resultType":"vector","result":[]}}', 'not the answer to a Prometheus range query'],
+  ['{"status":"error","error":"parse error"}', 'not the answer to a Prometheus range query'],
+  ['{"data"', 'begins like JSON and is not'],
+  ['{"data":{"resultType":"matrix","result":[{"values":[[1,2]]}]}}', 'sample 1'],
+])('%s is refused', (text, message) => {
+  expect(() => parseTrace(text)).toThrow(message)
+})
+
 test('each row is what the stabilizer answers at that time', () => {
   const trace = [10, 4, 6, 2, 2].map((value, i) => ({ seconds: (i + 1) * 20, value }))
   const rows = [...replay(trace, createFixedStabilizer(60_000))]
