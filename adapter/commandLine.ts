@@ -16,7 +16,8 @@ Options of replay
   --out FILE             answers, one row for each of the trace; a folder where there are several traces
   --html FILE            one page with the curves, to look at in a browser
   --policy POLICY        predictive, table or fixed:SECONDS (predictive)
-  --start-delay SECONDS  from the order of a pod to its service (90)
+  --signal FILE.yaml     policy and bounds as this Signal's stabilize says
+  --start-delay SECONDS  from the order of a pod to its service (the signal's, or 90)
   --capacity LOAD        what one replica serves, where it is known
   --words                write sentences in the column why, not numbers
 
@@ -52,7 +53,9 @@ export interface ReplayOptions {
   /** A page with the curves. */
   readonly html?: string
   readonly policy: ReplayPolicy
-  readonly startDelayMs: number
+  /** File of a Signal, whose policy and bounds are taken. */
+  readonly signal?: string
+  readonly startDelayMs?: number
   readonly capacity?: number
   readonly words: boolean
 }
@@ -121,6 +124,7 @@ function parse(args: readonly string[]) {
         trace: { type: 'string', multiple: true },
         out: { type: 'string' },
         html: { type: 'string' },
+        signal: { type: 'string' },
         policy: { type: 'string' },
         'start-delay': { type: 'string' },
         capacity: { type: 'string' },
@@ -138,15 +142,21 @@ function parse(args: readonly string[]) {
 type Values = ReturnType<typeof parse>['values']
 
 function replayOptions(values: Values): ReplayOptions {
-  const { trace, out, html, capacity } = values
+  const { trace, out, html, signal, capacity, policy } = values
+  const startDelay = values['start-delay']
+  if (signal !== undefined && policy !== undefined)
+    throw new RangeError('--signal and --policy: give one, the signal names its policy')
   if (trace === undefined) throw new RangeError('replay needs --trace')
   return {
     command: 'replay',
     traces: trace,
     ...(out === undefined ? {} : { out }),
     ...(html === undefined ? {} : { html }),
-    policy: policyOf(values.policy ?? 'predictive'),
-    startDelayMs: positiveOf('--start-delay', values['start-delay'] ?? '90') * 1000,
+    policy: policyOf(policy ?? 'predictive'),
+    ...(signal === undefined ? {} : { signal }),
+    ...(startDelay === undefined
+      ? {}
+      : { startDelayMs: positiveOf('--start-delay', startDelay) * 1000 }),
     ...(capacity === undefined ? {} : { capacity: positiveOf('--capacity', capacity) }),
     words: values.words === true,
   }

@@ -3,26 +3,26 @@
  * The composition root: the only file that knows both the engine and the edges. It makes each part, hands
  * each what it asks for, and runs them until the process is told to stop.
  */
+import { readFile } from 'node:fs/promises'
 import type { Config } from '../src/config/load.ts'
-import type { Logger, PushInlet, PushReceiver, SignalReader, Stabilizer } from '../src/ports.ts'
+import type { Logger, PushInlet, PushReceiver, SignalReader } from '../src/ports.ts'
 import type { Labels } from '../src/model.ts'
 import type { KubeClient } from './cluster/kubeClient.ts'
 import type { ReplayOptions, ServeOptions } from './commandLine.ts'
 import { systemClock as clock } from '../src/clock.ts'
 import { createConfigFiles, readConfigFiles } from '../src/config/files.ts'
 import { configJsonSchema } from '../src/config/jsonSchema.ts'
-import { loadConfig } from '../src/config/load.ts'
+import { loadConfig, loadStabilization } from '../src/config/load.ts'
 import { formatProblem } from '../src/config/problems.ts'
 import { messageOf } from '../src/errors.ts'
-import { createPredictiveStabilizer, PREDICTIVE_DEFAULTS } from '../src/forecast/predictive.ts'
-import { createTableStabilizer } from '../src/forecast/table.ts'
+import type { AskedPolicy } from '../src/replay/policies.ts'
+import { policiesToReplay } from '../src/replay/policies.ts'
 import { parseTrace } from '../src/replay/replay.ts'
 import { study } from '../src/replay/study.ts'
 import { createSeriesStore } from '../src/series/store.ts'
 import { admissibleRate } from '../src/signal/admission.ts'
 import { createBoard } from '../src/signal/board.ts'
 import { createEvaluator } from '../src/signal/evaluator.ts'
-import { createFixedStabilizer } from '../src/signal/stabilize.ts'
 import { configuredSource } from '../src/sources/registry.ts'
 import { createRunningSources } from '../src/sources/running.ts'
 import { configuredWindows } from '../src/store/configured.ts'
@@ -75,11 +75,7 @@ async function main(args: readonly string[]): Promise<number> {
         process.stdout.write(`${JSON.stringify(configJsonSchema(), null, 2)}\n`)
         return 0
       case 'replay':
-        await writeReplay(options, replayer(options), {
-          out: process.stdout,
-          progress: process.stderr,
-        })
-        return 0
+        return await replayLoads(options)
       case 'restore':
         return await restoreBehavior(await connectCluster(options), process.stdout)
       case 'check':
@@ -93,23 +89,27 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The same policies as those of signals, with their defaults: the one asked for, then the others. */
-function replayer({ policy, startDelayMs, capacity }: ReplayOptions) {
-  const known = capacity === undefined ? {} : { capacity }
-  const fixed = (windowMs: number) => () => createFixedStabilizer(windowMs)
-  const all = new Map<string, () => Stabilizer>([
-    [
-      'predictive',
-      () => createPredictiveStabilizer({ ...PREDICTIVE_DEFAULTS, startDelayMs, ...known }),
-    ],
-    ['table', () => createTableStabilizer(PREDICTIVE_DEFAULTS)],
-    ['fixed:300', fixed(300_000)],
-  ])
-  const name = policy.name === 'fixed' ? `fixed:${policy.windowMs / 1000}` : policy.name
-  const asked = policy.name === 'fixed' ? fixed(policy.windowMs) : all.get(name)
-  const policies = new Map([...(asked === undefined ? [] : [[name, asked] as const]), ...all])
-  return (text: string, progress: (what: string) => void) =>
-    study(parseTrace(text), policies, { startDelayMs, ...known }, progress)
+async function replayLoads(options: ReplayOptions): Promise<number> {
+  let asked: AskedPolicy = options.policy
+  if (options.signal !== undefined) {
+    const text = await readFile(options.signal, 'utf8')
+    const loaded = loadStabilization({ path: options.signal, text })
+    if (!loaded.ok) {
+      for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`)
+      return 1
+    }
+    asked = { name: 'signal', title: loaded.name, stabilize: loaded.stabilize }
+  }
+  const { policies, startDelayMs } = policiesToReplay(asked, options)
+  const known = {
+    startDelayMs,
+    ...(options.capacity === undefined ? {} : { capacity: options.capacity }),
+  }
+  await writeReplay(options, (text, say) => study(parseTrace(text), policies, known, say), {
+    out: process.stdout,
+    progress: process.stderr,
+  })
+  return 0
 }
 
 async function check(paths: readonly string[]): Promise<number> {

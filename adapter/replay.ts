@@ -72,7 +72,7 @@ export async function writeReplay(
       const file = several ? join(options.out, `${name}.csv`) : options.out
       await writeFile(file, rowsText(replayed.rows, options.words))
     }
-    if (options.html !== undefined) pages.set(trace, replayed)
+    if (options.html !== undefined) pages.set(pages.has(name) ? trace : name, replayed)
     streams.out.write(standingsText(name, replayed))
     const [standard, asked] = replayed.standings
     if (standard && asked) ratios.push(asked.equal.replicaHours / standard.equal.replicaHours)

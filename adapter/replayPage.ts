@@ -25,7 +25,7 @@ svg { width: 100%; height: auto; display: block } text { fill: var(--dim); font-
 div { overflow-x: auto }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums } caption { text-align: left; color: var(--dim) }
 th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid var(--line) }
-th:first-child, td:first-child { text-align: left }`
+th:first-child, td:first-child { text-align: left; white-space: nowrap }`
 
 export function replayPage(replayed: ReadonlyMap<string, Replayed>): string {
   const parts = [...replayed].map(

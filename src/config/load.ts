@@ -5,7 +5,7 @@
 import { isMap, isScalar, LineCounter, parseAllDocuments } from 'yaml'
 import type { z } from 'zod'
 import type { Document } from 'yaml'
-import type { Signal } from '../model.ts'
+import type { Signal, Stabilization } from '../model.ts'
 import type { AdapterSpec } from './adapterSchema.ts'
 import type { Problem } from './problems.ts'
 import type { SignalSpec } from './signalSchema.ts'
@@ -14,6 +14,7 @@ import { compileSignal } from './compile.ts'
 import { knownFields } from './jsonSchema.ts'
 import { mendOf, nearest, shownValue } from './problems.ts'
 import { API_VERSION, signalDocumentSchema } from './signalSchema.ts'
+import { compileStabilization, stabilizationMistakes } from './stabilization.ts'
 
 export interface ConfigFile {
   readonly path: string
@@ -65,6 +66,36 @@ export function loadConfig(files: readonly ConfigFile[], checks: ConfigChecks = 
   const compiled = compileAll(adapter, signals, problems)
   if (adapter === undefined || problems.length > 0) return { ok: false, problems }
   return { ok: true, config: { adapter, signals: compiled } }
+}
+
+export type LoadedStabilization =
+  | { readonly ok: true; readonly name: string; readonly stabilize: Stabilization }
+  | { readonly ok: false; readonly problems: readonly Problem[] }
+
+/** How the one Signal of a file holds its value; nothing else of it is looked at but for its form. */
+export function loadStabilization(file: ConfigFile): LoadedStabilization {
+  const problems: Problem[] = []
+  const adapters: Placed<AdapterSpec>[] = []
+  const signals: PlacedSignal[] = []
+  for (const document of parseFile(file, problems))
+    readDocument(document, { adapters, signals, problems })
+  const [signal] = signals
+  const stabilize = signal?.spec.stabilize
+  const missing = (field: string, mend: string) =>
+    problems.push({ where: file.path, field, value: undefined, mend })
+  if (problems.length === 0 && (signal === undefined || signals.length > 1))
+    missing('Signal', `must be one in the file: it has ${signals.length}`)
+  else if (problems.length === 0 && stabilize === undefined)
+    missing('stabilize', 'the Signal holds nothing: add it to its spec')
+  if (signal === undefined || stabilize === undefined || problems.length > 0)
+    return { ok: false, problems }
+  for (const { path, mend } of stabilizationMistakes(stabilize)) {
+    const where = signal.document.whereIs(['spec', ...path])
+    const value = shownValue(signal.document.value, ['spec', ...path])
+    problems.push({ where, field: `${signal.title}: spec.${path.join('.')}`, value, mend })
+  }
+  if (problems.length > 0) return { ok: false, problems }
+  return { ok: true, name: signal.name, stabilize: compileStabilization(stabilize) }
 }
 
 interface ParsedDocument {

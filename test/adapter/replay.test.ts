@@ -64,6 +64,27 @@ describe('tideline replay', () => {
     ).toBe(true)
   })
 
+  test('--signal takes policy and bounds of a Signal', () => {
+    const file = join(folder, 'signal.yaml')
+    const signal = (stabilize: string) =>
+      `apiVersion: tideline.dev/v1alpha1
+kind: Signal
+metadata: { namespace: shop, name: depth }
+spec:
+  source: jobs
+  select: { metric: depth }
+  expose: { external: { name: depth } }
+  stabilize: ${stabilize}
+`
+    writeFileSync(file, signal('{ policy: fixed, window: 60s }'))
+    const exposed = (...args: string[]) => replayed(...args).map((row) => row['exposed_value'])
+    expect(exposed('--signal', file)).toEqual(exposed('--policy', 'fixed:60'))
+    writeFileSync(file, signal('{ policy: fixed }'))
+    expect(() => tideline('replay', '--trace', 'a', '--signal', file)).toThrow(
+      'say how long the fixed window is',
+    )
+  })
+
   test('--html writes one page that needs nothing else', () => {
     const page = join(folder, 'page.html')
     tideline('replay', '--trace', join(folder, 'trace.csv'), '--html', page)
