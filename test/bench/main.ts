@@ -2,6 +2,7 @@
 import { benchEvaluate } from './evaluate.ts'
 import { benchExternalScaler } from './externalScaler.ts'
 import { benchForecast } from './forecast.ts'
+import { benchKafkaEvents } from './kafkaEvents.ts'
 import { benchKafkaLag } from './kafkaLag.ts'
 import { benchMetricsApi } from './metricsApi.ts'
 
@@ -11,7 +12,12 @@ const late = setTimeout(() => {
   process.exit(1)
 }, LIMIT_MS)
 
-const rows = [...benchEvaluate(), ...benchForecast(), ...(await benchKafkaLag())]
+const rows = [
+  ...benchEvaluate(),
+  ...benchForecast(),
+  ...(await benchKafkaLag()),
+  ...(await benchKafkaEvents()),
+]
 for (const { what, value, unit } of rows) {
   console.log(`${what.padEnd(60)} ${value.toFixed(2)} ${unit}`)
 }

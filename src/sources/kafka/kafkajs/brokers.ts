@@ -4,6 +4,7 @@
  * The imports below reach into the library, so package.json pins its version.
  */
 import Broker from 'kafkajs/src/broker/index.js'
+import type { ConnectionPool } from 'kafkajs/src/broker/index.js'
 import connectionPoolBuilder from 'kafkajs/src/cluster/connectionPoolBuilder.js'
 import loggers from 'kafkajs/src/loggers/index.js'
 import socketFactory from 'kafkajs/src/network/socketFactory.js'
@@ -126,6 +127,7 @@ export class Brokers {
     this.#pools ??= this.#buildPools()
     this.#pools.catch(() => (this.#pools = undefined))
     const connectionPool = await (await this.#pools).build({ host, port })
+    for (const { requestQueue } of connectionPool.pool) quieten(requestQueue)
     return new Broker({
       connectionPool,
       logger: this.#logger,
@@ -183,6 +185,17 @@ function hostAndPort(broker: string): { readonly host: string; readonly port: nu
   const colon = broker.lastIndexOf(':')
   const host = broker.slice(0, colon).replace(/^\[|\]$/g, '')
   return { host, port: Number(broker.slice(colon + 1)) }
+}
+
+/**
+ * After each request the library sets a timer of a negative time, of which Node warns, to look at requests that wait;
+ * where none waits there is nothing to look at.
+ */
+function quieten(queue: ConnectionPool['pool'][number]['requestQueue']): void {
+  const schedule = queue.scheduleCheckPendingRequests.bind(queue)
+  queue.scheduleCheckPendingRequests = () => {
+    if (queue.pending.length > 0) schedule()
+  }
 }
 
 /** At once: the library's own way waits for answers that may never come. */

@@ -76,7 +76,12 @@ declare module 'kafkajs/src/consumer/assignerProtocol.js' {
 declare module 'kafkajs/src/broker/index.js' {
   interface Connection {
     readonly socket?: { destroy(): void }
-    readonly requestQueue: { rejectAll(error: Error): void; destroy(): void }
+    readonly requestQueue: {
+      readonly pending: readonly unknown[]
+      scheduleCheckPendingRequests(): void
+      rejectAll(error: Error): void
+      destroy(): void
+    }
     disconnect(): Promise<unknown>
   }
   export interface ConnectionPool {
