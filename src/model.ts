@@ -120,6 +120,7 @@ export const WINDOW_FUNCTIONS = [
   'increase',
   'quantile',
   'ewma',
+  'mean',
 ] as const
 export type WindowFunction = (typeof WINDOW_FUNCTIONS)[number]
 

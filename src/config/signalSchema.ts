@@ -104,7 +104,10 @@ export const signalSpecSchema = z.strictObject({
     .optional(),
   window: z
     .strictObject({
-      function: z.enum(WINDOW_FUNCTIONS).default('last'),
+      function: z.enum(WINDOW_FUNCTIONS).default('last').meta({
+        description:
+          'quantile of a histogram, and mean, are of all observations: select METRIC for METRIC_sum and METRIC_count (mean) or METRIC_bucket (quantile)',
+      }),
       duration: positiveDurationSchema
         .optional()
         .meta({ description: 'length of the window; for last: freshFor' }),

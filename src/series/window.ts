@@ -66,6 +66,8 @@ const FUNCTIONS: Readonly<Record<WindowFunction, (series: Series, span: Span) =>
       ? WARMING_UP
       : { state: 'value', value: ewma.value, dataMs: ewma.dataMs }
   },
+  // Of sums and counts apart; who asks for the mean divides them.
+  mean: (series, span) => growth(series, span, (span.nowMs - span.fromMs) / 1000),
 }
 
 function valued(series: Series, span: Span, value: number): WindowResult {

@@ -18,7 +18,7 @@ import type { LastKnown } from './missing.ts'
 import { combine } from '../series/combine.ts'
 import { histogramQuantile } from '../series/histogram.ts'
 import { evaluateCollected } from './collected.ts'
-import { groupSeries } from './groups.ts'
+import { groupSeries, selectSeries } from './groups.ts'
 import { holdReadings } from './hold.ts'
 import { applyMissingPolicy } from './missing.ts'
 import { notesOn } from './notes.ts'
@@ -65,7 +65,7 @@ export function evaluateSignal(
 }
 
 function regroup(signal: Signal, state: SignalState, view: SeriesView, nowMs: number): void {
-  state.grouping = groupSeries(signal, view.select(signal.selection))
+  state.grouping = groupSeries(signal, selectSeries(signal, view))
   state.generation = view.generation
   const present = new Set(state.grouping.groups.map((group) => group.key))
   for (const [key, last] of state.last) {
@@ -88,11 +88,12 @@ interface Observed {
 let values = new Float64Array(256)
 
 function observe(signal: Signal, group: Group, nowMs: number, unattributed: number): Observed {
-  const { series, bounds } = group
-  const window =
-    bounds === undefined ? signal.window : { ...signal.window, function: 'rate' as const }
+  const { series, bounds, counting } = group
+  const apart = bounds !== undefined || counting !== undefined
+  const window = apart ? { ...signal.window, function: 'rate' as const } : signal.window
   if (values.length < series.length) values = new Float64Array(series.length * 2)
   const buckets: { le: number; value: number }[] = []
+  const mean = { sum: 0, count: 0 }
   let fresh = 0
   let stale = 0
   let warmingUp = 0
@@ -113,14 +114,26 @@ function observe(signal: Signal, group: Group, nowMs: number, unattributed: numb
     fresh += 1
     if (result.dataMs < dataMs) dataMs = result.dataMs
     if (bounds !== undefined) buckets.push({ le: bounds[index] ?? NaN, value: result.value })
+    if (counting !== undefined) mean[counting[index] === true ? 'count' : 'sum'] += result.value
   }
   const counts = { fresh, stale, warmingUp }
   if (fresh === 0) return { value: undefined, dataMs: NaN, counts, unattributed }
-  const value =
-    bounds === undefined
-      ? combine(signal.combine.function, values, fresh)
-      : histogramQuantile(signal.window.quantile, mergeBuckets(buckets))
-  return { value, dataMs, counts, unattributed }
+  const known = { buckets, mean, fresh }
+  return { value: valueOf(signal, group, known), dataMs, counts, unattributed }
+}
+
+interface Known {
+  readonly buckets: { le: number; value: number }[]
+  readonly mean: { readonly sum: number; readonly count: number }
+  readonly fresh: number
+}
+
+/** Undefined where nothing was observed that a quantile or a mean could be of. */
+function valueOf(signal: Signal, group: Group, { buckets, mean, fresh }: Known) {
+  if (group.bounds !== undefined)
+    return histogramQuantile(signal.window.quantile, mergeBuckets(buckets))
+  if (group.counting !== undefined) return mean.count > 0 ? mean.sum / mean.count : undefined
+  return combine(signal.combine.function, values, fresh)
 }
 
 /** How far the clock of an origin may be ahead of ours before its data is of no known time. */

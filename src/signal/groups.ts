@@ -1,4 +1,5 @@
 import type { Labels, Series, Signal } from '../model.ts'
+import type { SeriesView } from '../ports.ts'
 
 /** The series of a signal that share the values of its `by` labels. */
 export interface Group {
@@ -7,6 +8,8 @@ export interface Group {
   readonly series: readonly Series[]
   /** Upper bounds of a classic histogram's buckets, parallel to `series`; undefined for anything else. */
   readonly bounds: readonly number[] | undefined
+  /** Which series count what the others sum up, parallel to `series`; undefined where no mean is asked for. */
+  readonly counting: readonly boolean[] | undefined
 }
 
 export interface Grouping {
@@ -37,6 +40,7 @@ export function groupSeries(signal: Signal, selected: readonly Series[]): Groupi
     labels,
     series,
     bounds: histogramBounds(signal, series),
+    counting: countingSeries(signal, series),
   }))
   return { groups, unattributed }
 }
@@ -67,4 +71,18 @@ function histogramBounds(signal: Signal, series: readonly Series[]): number[] | 
   if (!series.every((one) => one.kind !== 'gauge' && one.labels['le'] !== undefined))
     return undefined
   return series.map((one) => (one.labels['le'] === '+Inf' ? Infinity : Number(one.labels['le'])))
+}
+
+/** What a signal is made of; a mean of `<metric>_sum` and `<metric>_count`, as histograms and summaries have them. */
+export function selectSeries(signal: Signal, view: SeriesView): readonly Series[] {
+  const { selection } = signal
+  if (signal.window.function !== 'mean') return view.select(selection)
+  return ['_sum', '_count'].flatMap((suffix) =>
+    view.select({ ...selection, metric: selection.metric + suffix }),
+  )
+}
+
+function countingSeries({ selection, window }: Signal, series: readonly Series[]) {
+  if (window.function !== 'mean') return undefined
+  return series.map(({ metric }) => metric === `${selection.metric}_count`)
 }

@@ -297,6 +297,29 @@ describe('groups', () => {
     expect(told(one(at(30)))).toBeCloseTo(1.25, 9)
   })
 
+  test('a mean is that of all observations of the group, not of the means of its parts', () => {
+    const signal = signalOf({ window: { function: 'mean', durationMs: 60_000, quantile: 0 } })
+    const { put, at } = stage(signal)
+    const counter = (metric: string, value: number) =>
+      ({ metric, value, kind: 'cumulative' }) as const
+    for (const seconds of [0, 30]) {
+      put(seconds, 'p1', [counter('m_sum', seconds), counter('m_count', seconds)])
+      put(seconds, 'p2', [counter('m_sum', 27 * seconds), counter('m_count', 3 * seconds)])
+    }
+    expect(told(one(at(30)))).toBeCloseTo(7, 12)
+  })
+
+  test('a mean of nothing is absent, not 0', () => {
+    const signal = signalOf({ window: { function: 'mean', durationMs: 60_000, quantile: 0 } })
+    const { put, at } = stage(signal)
+    for (const seconds of [0, 30])
+      put(seconds, 'p1', [
+        { metric: 'm_sum', value: 5, kind: 'cumulative' },
+        { metric: 'm_count', value: 2, kind: 'cumulative' },
+      ])
+    expect(one(at(30))).toMatchObject({ state: 'absent', reason: 'no-observations' })
+  })
+
   test('a histogram in which nothing was observed has no quantile', () => {
     const signal = signalOf({ window: { function: 'quantile', durationMs: 60_000, quantile: 0.5 } })
     const { at, put } = stage(signal)
