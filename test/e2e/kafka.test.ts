@@ -1,0 +1,168 @@
+/** Kafka to HPA: two replicas of the adapter that share the partitions of a topic and a Redis. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { parseAllDocuments } from 'yaml'
+import type { ControlPlane } from '../controlPlane/controlPlane.ts'
+import { startControlPlane } from '../controlPlane/controlPlane.ts'
+import type { KubeObject } from '../controlPlane/kubeApi.ts'
+import type { AdapterProcess } from '../setup/adapterProcess.ts'
+import { startAdapter } from '../setup/adapterProcess.ts'
+import { openBalancer } from '../setup/balancer.ts'
+import type { KafkaPeer } from '../setup/kafkaPeer.ts'
+import { kafkaPeer } from '../setup/kafkaPeer.ts'
+import { startKafka } from '../setup/kafkaServer.ts'
+import { startRedis } from '../setup/redisServer.ts'
+import { freePort } from '../setup/running.ts'
+import { kustomize, onLoopback, withoutMachines } from './objects.ts'
+import { becomes, condition, hpaPath, replicas, stays } from './observe.ts'
+import { createPodServers } from './podServers.ts'
+
+const TOPIC = 'vision.detections'
+const GROUP = 'vision-tracker'
+const PARTITIONS = 6
+const EVERY_MS = 50
+
+const ends: (() => Promise<unknown>)[] = []
+let plane: ControlPlane
+let peer: KafkaPeer
+let adapters: AdapterProcess[]
+let count: () => Promise<unknown>
+/** Persons a second that the cameras see. */
+let persons = 0
+let sent = 0
+
+beforeAll(async () => {
+  const [kafka, redis] = await Promise.all([startKafka(), startRedis()])
+  ends.push(() => kafka.stop())
+  ends.push(() => redis.stop())
+  peer = await kafkaPeer(kafka.brokers)
+  ends.push(() => peer.stop())
+  await peer.topic(PARTITIONS, TOPIC)
+  await peer.admin.createTopics({ topics: [{ topic: 'frames', numPartitions: 1 }] })
+
+  const podPort = await freePort()
+  plane = await startControlPlane({ pods: createPodServers(podPort), hpaSyncPeriod: '1s' })
+  ends.push(() => plane.stop())
+  const ports = [await freePort(), await freePort()]
+  const service = await openBalancer(ports)
+  ends.push(() => service.close())
+  const { kubectl } = plane.binaries
+  await plane.apply(onLoopback(kustomize(kubectl, 'base'), service.port))
+  const example = kustomize(kubectl, 'examples-kafka')
+  const config = quickFiles(example, kafka.brokers[0] ?? '', redis.port)
+  const kubeconfig = await plane.accountKubeconfig('monitoring', 'custom-metrics-adapter')
+  adapters = await Promise.all(
+    ports.map((port) =>
+      startAdapter([
+        ...['--config', config, '--kubeconfig', kubeconfig, '--log-level', 'debug'],
+        ...['--self-signed', 'custom-metrics-adapter.monitoring.svc'],
+        ...['--address', '127.0.0.1', '--port', String(port)],
+      ]),
+    ),
+  )
+  ends.push(() => Promise.all(adapters.map((adapter) => adapter.stop('SIGKILL'))))
+  await plane.apply(trusting(example, podPort))
+  count = replicas(plane, ['vision-tracker'])
+  const producing = setInterval(produce, EVERY_MS)
+  ends.push(() => Promise.resolve(clearInterval(producing)))
+})
+afterAll(async () => {
+  for (const end of ends.toReversed()) await end()
+})
+
+/** The example's configuration with these servers, and shorter times, so that a test takes seconds. */
+function quickFiles(example: readonly KubeObject[], broker: string, redisPort: number): string {
+  const map = example.find(({ kind }) => kind === 'ConfigMap')
+  const data = map?.['data'] as Readonly<Record<string, string>>
+  const adapter = (data['adapter.yaml'] ?? '')
+    .replaceAll('kafka.vision.svc:9092', broker)
+    .replace('redis.monitoring.svc:6379', `127.0.0.1:${redisPort}`)
+    .replace('spec:', 'spec:\n  metricsApi: { drain: 0s }')
+    .replaceAll(`topics: [${TOPIC}]`, 'topics: [frames]')
+    .replace('- { group:', '- { noCommit: earliest, group:')
+    .replace('        groups:', '        interval: 1s\n            groups:')
+  const signals = parseAllDocuments(data['signals.yaml'] ?? '').map((document) => {
+    if (document.hasIn(['spec', 'window', 'duration']))
+      document.setIn(['spec', 'window', 'duration'], '4s')
+    return String(document)
+  })
+  const folder = join(plane.folder, 'config')
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'adapter.yaml'), adapter)
+  writeFileSync(join(folder, 'signals.yaml'), signals.join('---\n'))
+  return folder
+}
+
+/** Without the configuration, which the processes have as files. */
+function trusting(example: readonly KubeObject[], podPort: number): KubeObject[] {
+  return withoutMachines(
+    example.filter(({ kind }) => kind !== 'ConfigMap'),
+    podPort,
+  )
+}
+
+function produce(): void {
+  const time = Date.now()
+  const many = Math.round((persons * EVERY_MS) / 1000)
+  const of = (name: string) => ({
+    value: JSON.stringify({ time, class: name, confidence: 0.8, camera: 'dock-4' }),
+    partition: (sent += 1) % PARTITIONS,
+  })
+  const messages = Array.from({ length: many }, () => of('person'))
+  peer.producer
+    .send({ topic: TOPIC, acks: 1, messages: [...messages, of('car')] })
+    .catch(() => undefined)
+}
+
+async function metrics(): Promise<unknown> {
+  const found = await condition(plane, hpaPath('vision-tracker'), 'ScalingActive')
+  return `${found?.status} ${found?.reason}`
+}
+
+test('replicas follow the persons on Kafka, within the bounds', async () => {
+  persons = 40
+  await becomes(metrics, 'True ValidMetricFound')
+  await becomes(count, [2])
+  persons = 280
+  await becomes(count, [6])
+  persons = 2000
+  await becomes(count, [20])
+  persons = 280
+  await becomes(count, [6])
+})
+
+test('both replicas of the adapter tell the same, and the mean of the confidence', async () => {
+  const path = '/apis/external.metrics.k8s.io/v1beta1/namespaces/vision/'
+  interface Values {
+    readonly items: readonly { readonly value: string }[]
+  }
+  const told = await plane.api<Values>('GET', `${path}vision_avg_confidence`)
+  expect(told.items.map(({ value }) => value)).toEqual(['800m'])
+  for (const { log } of adapters) {
+    const assigned = log.findLast(({ event }) => event === 'partitions-assigned')
+    expect(assigned?.['partitions']).toHaveLength(PARTITIONS / 2)
+  }
+})
+
+test('a replica of the adapter that is killed changes no replica count', async () => {
+  await adapters[0]?.stop('SIGKILL')
+  await stays(count, [6], 20_000)
+  await becomes(metrics, 'True ValidMetricFound')
+  const assigned = adapters[1]?.log.findLast(({ event }) => event === 'partitions-assigned')
+  expect(assigned?.['partitions']).toHaveLength(PARTITIONS)
+})
+
+test('lag in seconds is a second metric of the same HPA', async () => {
+  persons = 40
+  await becomes(count, [2])
+  const timestamp = String(Date.now() - 40_000)
+  await peer.send('frames', 0, [{ value: 'frame', timestamp }])
+  await becomes(async () => Number(String(await count())) > 5 || (await count()), true)
+  await peer.admin.setOffsets({
+    groupId: GROUP,
+    topic: 'frames',
+    partitions: [{ partition: 0, offset: '1' }],
+  })
+  await becomes(count, [2])
+})
