@@ -144,7 +144,7 @@ export interface WindowPosition {
   readonly lineage: string
   /** The next to be read. */
   readonly offset: number
-  /** Everything published before this time is counted. */
+  /** Everything published before this time is counted; within a lineage a store keeps the latest. */
   readonly throughMs: number
   /** What the writer needs to go on as if it had read all before. */
   readonly memo: string

@@ -439,3 +439,25 @@ function pods(name: string): Container[] {
 function portsOf(rules: readonly { readonly ports: readonly { readonly port: number }[] }[]) {
   return rules.flatMap((rule) => rule.ports.map((each) => each.port)).toSorted((a, b) => a - b)
 }
+
+describe('the example with Kafka', () => {
+  const kafka = manifests('examples-kafka')
+  const loaded = loadConfig(
+    Object.entries(one(kafka, 'ConfigMap').data).map(([path, text]) => ({ path, text })),
+  )
+
+  test('its configuration is right, and takes the place of the base’s', () => {
+    expect(loaded.ok ? [] : loaded.problems).toEqual([])
+    const { name, namespace } = one(base, 'ConfigMap').metadata
+    expect(one(kafka, 'ConfigMap').metadata).toMatchObject({ name, namespace })
+  })
+
+  test('its HPA asks for what the signals give', () => {
+    const spec = one(kafka, 'HorizontalPodAutoscaler').spec
+    const metrics = spec['metrics'] as { external: { metric: { name: string } } }[]
+    const given = loaded.ok ? loaded.config.signals.map(({ expose }) => expose.external?.name) : []
+    for (const { external } of metrics) expect(given).toContain(external.metric.name)
+    const target = spec['scaleTargetRef'] as { name: string }
+    expect(one(kafka, 'Deployment').metadata.name).toBe(target.name)
+  })
+})

@@ -48,7 +48,8 @@ function changed(kept: Kept | undefined, change: WindowChange): Kept {
   for (const [startMs, content] of change.buckets)
     buckets.set(startMs, { content, offset: next.offset })
   for (const startMs of buckets.keys()) if (startMs < keepFromMs) buckets.delete(startMs)
-  return { position: next, buckets }
+  const throughMs = goesOn ? Math.max(kept.position.throughMs, next.throughMs) : next.throughMs
+  return { position: { ...next, throughMs }, buckets }
 }
 
 function whole(kept: Kept | undefined): WindowState | undefined {

@@ -25,15 +25,18 @@ if now[1] then
 elseif ARGV[1] ~= '' then
   return {}
 end
-if now[1] and now[1] ~= ARGV[3] then redis.call('DEL', KEYS[2], KEYS[3], KEYS[4]) end
-redis.call('HSET', KEYS[1], 'lineage', ARGV[3], 'offset', ARGV[4], 'through', ARGV[5], 'memo', ARGV[6])
+if now[1] ~= ARGV[3] then redis.call('DEL', KEYS[2], KEYS[3], KEYS[4]) end
+local through = ARGV[5]
+if now[1] == ARGV[3] and tonumber(now[3]) and tonumber(now[3]) > tonumber(through) then through = now[3] end
+redis.call('HSET', KEYS[1], 'lineage', ARGV[3], 'offset', ARGV[4], 'through', through, 'memo', ARGV[6])
 for i = 9, #ARGV, 2 do
   redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
   redis.call('ZADD', KEYS[3], ARGV[4], ARGV[i])
   redis.call('ZADD', KEYS[4], ARGV[i], ARGV[i])
 end
-local old = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[7], 'LIMIT', 0, 1000)
-if #old > 0 then
+while true do
+  local old = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[7], 'LIMIT', 0, 1000)
+  if #old == 0 then break end
   redis.call('HDEL', KEYS[2], unpack(old))
   redis.call('ZREM', KEYS[3], unpack(old))
   redis.call('ZREM', KEYS[4], unpack(old))
@@ -49,7 +52,8 @@ return 1
 export const CHANGES = script(`
 local now = redis.call('HMGET', KEYS[1], 'lineage', 'offset', 'through', 'memo')
 if not now[1] then return {} end
-if now[1] ~= ARGV[1] or tonumber(ARGV[2]) > tonumber(now[2]) then
+local offset = tonumber(now[2])
+if now[1] ~= ARGV[1] or not offset or tonumber(ARGV[2]) > offset then
   return {now[1], now[2], now[3], now[4], 1, redis.call('HGETALL', KEYS[2])}
 end
 local found = {}

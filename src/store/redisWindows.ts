@@ -17,7 +17,8 @@ export interface RedisWindowsSettings {
   readonly keepMs: number
 }
 
-const TIMEOUT_MS = 1000
+/** Long enough for the whole state of a hundred partitions, which a process reads when it starts. */
+const TIMEOUT_MS = 3000
 const POSITION_FIELDS = 4
 
 /**
@@ -125,6 +126,8 @@ function positionOf(answer: unknown, partition: string): WindowPosition | undefi
   if (
     typeof lineage !== 'string' ||
     typeof memo !== 'string' ||
+    typeof offset !== 'string' ||
+    typeof through !== 'string' ||
     !Number.isSafeInteger(position.offset) ||
     !Number.isFinite(position.throughMs)
   )

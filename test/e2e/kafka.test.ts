@@ -14,6 +14,7 @@ import { kafkaPeer } from '../setup/kafkaPeer.ts'
 import { startKafka } from '../setup/kafkaServer.ts'
 import { startRedis } from '../setup/redisServer.ts'
 import { freePort } from '../setup/running.ts'
+import { mountSecret, runScript } from './install.ts'
 import { kustomize, onLoopback, withoutMachines } from './objects.ts'
 import { becomes, condition, hpaPath, replicas, stays } from './observe.ts'
 import { createPodServers } from './podServers.ts'
@@ -51,12 +52,15 @@ beforeAll(async () => {
   await plane.apply(onLoopback(kustomize(kubectl, 'base'), service.port))
   const example = kustomize(kubectl, 'examples-kafka')
   const config = quickFiles(example, kafka.brokers[0] ?? '', redis.port)
+  const tls = join(plane.folder, 'tls')
+  runScript(plane, 'make-certificate.sh')
+  await mountSecret(plane, 'custom-metrics-adapter-tls', tls)
   const kubeconfig = await plane.accountKubeconfig('monitoring', 'custom-metrics-adapter')
   adapters = await Promise.all(
     ports.map((port) =>
       startAdapter([
         ...['--config', config, '--kubeconfig', kubeconfig, '--log-level', 'debug'],
-        ...['--self-signed', 'custom-metrics-adapter.monitoring.svc'],
+        ...['--tls-cert-file', join(tls, 'tls.crt'), '--tls-key-file', join(tls, 'tls.key')],
         ...['--address', '127.0.0.1', '--port', String(port)],
       ]),
     ),
@@ -75,13 +79,16 @@ afterAll(async () => {
 function quickFiles(example: readonly KubeObject[], broker: string, redisPort: number): string {
   const map = example.find(({ kind }) => kind === 'ConfigMap')
   const data = map?.['data'] as Readonly<Record<string, string>>
-  const adapter = (data['adapter.yaml'] ?? '')
-    .replaceAll('kafka.vision.svc:9092', broker)
-    .replace('redis.monitoring.svc:6379', `127.0.0.1:${redisPort}`)
-    .replace('spec:', 'spec:\n  metricsApi: { drain: 0s }')
-    .replaceAll(`topics: [${TOPIC}]`, 'topics: [frames]')
-    .replace('- { group:', '- { noCommit: earliest, group:')
-    .replace('        groups:', '        interval: 1s\n            groups:')
+  const adapter = parseAllDocuments(data['adapter.yaml'] ?? '')[0]
+  const set = (path: readonly (string | number)[], value: unknown) =>
+    adapter?.setIn(['spec', ...path], value)
+  set(['metricsApi'], { drain: '0s' })
+  set(['windowStore', 'redis', 'url'], `redis://127.0.0.1:${redisPort}`)
+  set(['sources', 0, 'kafkaEvents', 'brokers'], [broker])
+  set(['sources', 1, 'kafkaLag', 'brokers'], [broker])
+  set(['sources', 1, 'kafkaLag', 'interval'], '1s')
+  set(['sources', 1, 'kafkaLag', 'groups', 0, 'topics'], ['frames'])
+  set(['sources', 1, 'kafkaLag', 'groups', 0, 'noCommit'], 'earliest')
   const signals = parseAllDocuments(data['signals.yaml'] ?? '').map((document) => {
     if (document.hasIn(['spec', 'window', 'duration']))
       document.setIn(['spec', 'window', 'duration'], '4s')
@@ -89,7 +96,7 @@ function quickFiles(example: readonly KubeObject[], broker: string, redisPort: n
   })
   const folder = join(plane.folder, 'config')
   mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, 'adapter.yaml'), adapter)
+  writeFileSync(join(folder, 'adapter.yaml'), String(adapter))
   writeFileSync(join(folder, 'signals.yaml'), signals.join('---\n'))
   return folder
 }

@@ -131,6 +131,20 @@ const CLAUSES: readonly (readonly [string, (harness: WindowStoreHarness) => Prom
     },
   ],
   [
+    'many old buckets are dropped at once; the time never goes back',
+    async ({ store }) => {
+      const many = Object.fromEntries(Array.from({ length: 2500 }, (_, index) => [index, 'x']))
+      await store.commit('t/0', change(undefined, at(5), many), never)
+      const later = { ...at(5), throughMs: 9000 }
+      await store.commit('t/0', change(at(5), later, {}, 2499), never)
+      await store.commit('t/0', change(at(5), { ...at(5), throughMs: 8000 }), never)
+      expect(await store.load('t/0', never)).toMatchObject({
+        position: later,
+        buckets: new Map([[2499, 'x']]),
+      })
+    },
+  ],
+  [
     'offsets are exact up to 2^53',
     async ({ store }) => {
       const large = Number.MAX_SAFE_INTEGER - 1

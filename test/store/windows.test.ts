@@ -88,3 +88,13 @@ test('what another wrote there, a server that is away or hangs: told for what it
   await expect(store.load('t/2', never)).rejects.toMatchObject({ code: 'refused' })
   await store.close()
 })
+
+test('what is left of a position that was lost is not taken over', async () => {
+  await server.admin.flushall()
+  const store = opened({ url: `redis://127.0.0.1:${server.port}` })
+  await store.commit('t/0', { ...change, buckets: new Map([[1000, 'x']]) }, never)
+  await server.admin.del('tideline:{t/0}:position')
+  await store.commit('t/0', { ...change, next: { ...change.next, lineage: 'b' } }, never)
+  expect((await store.load('t/0', never))?.buckets).toEqual(new Map())
+  await store.close()
+})
