@@ -9,6 +9,9 @@ export const KAFKA = {
   topicUnauthorized: 29,
 } as const
 
+/** The mechanism is not supported, or out of turn, or what was told is wrong. */
+const NOT_AUTHENTICATED: ReadonlySet<number> = new Set([33, 34, 58])
+
 interface Meaning {
   readonly code: FailureCode
   /** It passes: leadership moves, a coordinator loads. */
@@ -54,6 +57,12 @@ export function kafkaFailure(thrown: unknown, about: string, needs: string): Tid
   if (thrown instanceof TidelineError) return thrown
   const cause = innermost(thrown)
   const kafkaCode = codeOf(cause)
+  if (kafkaCode !== undefined && NOT_AUTHENTICATED.has(kafkaCode))
+    return new TidelineError(
+      'unauthorized',
+      `${about}: the broker does not accept these credentials; check sasl`,
+      thrown,
+    )
   if (kafkaCode !== undefined) {
     const failure = new KafkaCodeError(kafkaCode, about)
     if (failure.code !== 'unauthorized') return failure
