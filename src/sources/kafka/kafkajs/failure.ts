@@ -9,7 +9,7 @@ export const KAFKA = {
   topicUnauthorized: 29,
 } as const
 
-/** The mechanism is not supported, or out of turn, or what was told is wrong. */
+/** Not a matter of rights: who we are is not believed. */
 const NOT_AUTHENTICATED: ReadonlySet<number> = new Set([33, 34, 58])
 
 interface Meaning {
@@ -32,7 +32,10 @@ const MEANINGS: Readonly<Record<number, Meaning & { readonly text: string }>> = 
   29: { code: 'unauthorized', text: 'no right to the topic' },
   30: { code: 'unauthorized', text: 'no right to the group' },
   31: { code: 'unauthorized', text: 'no right to the cluster' },
+  33: { code: 'unauthorized', text: 'the broker does not know this mechanism; check sasl' },
+  34: { code: 'unauthorized', text: 'the broker does not accept the credentials; check sasl' },
   56: { code: 'unavailable', passes: true, text: 'the broker cannot read its disk' },
+  58: { code: 'unauthorized', text: 'the broker does not accept the credentials; check sasl' },
   74: { code: 'unavailable', passes: true, text: 'the leader has moved' },
   75: { code: 'unavailable', passes: true, text: 'the leader has moved' },
   76: { code: 'unavailable', passes: true, text: 'the leader has moved' },
@@ -57,15 +60,10 @@ export function kafkaFailure(thrown: unknown, about: string, needs: string): Tid
   if (thrown instanceof TidelineError) return thrown
   const cause = innermost(thrown)
   const kafkaCode = codeOf(cause)
-  if (kafkaCode !== undefined && NOT_AUTHENTICATED.has(kafkaCode))
-    return new TidelineError(
-      'unauthorized',
-      `${about}: the broker does not accept these credentials; check sasl`,
-      thrown,
-    )
   if (kafkaCode !== undefined) {
     const failure = new KafkaCodeError(kafkaCode, about)
     if (failure.code !== 'unauthorized') return failure
+    if (NOT_AUTHENTICATED.has(kafkaCode)) return failure
     return new TidelineError('unauthorized', `${about}: the user has no ${needs}`, thrown)
   }
   const said = `${about}: ${messageOf(cause)}`
