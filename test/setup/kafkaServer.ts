@@ -46,7 +46,7 @@ export interface KafkaOptions {
 }
 
 const CLUSTER_ID = 'dGlkZWxpbmUtdGVzdC1rYQ'
-const LOG4J = join(import.meta.dirname, 'kafka', 'log4j2.yaml')
+const LOG4J = join(import.meta.dirname, 'kafka', 'log4j2.properties')
 const JVM = [
   '-Xms96m',
   '-Xmx384m',
