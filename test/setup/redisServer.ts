@@ -126,3 +126,38 @@ async function clusterPort(): Promise<number> {
     if (port < 55_000) return port
   }
 }
+
+export interface RedisSentinels {
+  readonly master: RedisServer
+  readonly replica: RedisServer
+  readonly sentinels: readonly RedisServer[]
+  stop(): Promise<void>
+}
+
+/** A master with a replica, and three Sentinels that know each other and notice within half a second. */
+export async function startRedisSentinels(name: string): Promise<RedisSentinels> {
+  const master = await startRedis()
+  const replica = await startRedis({ config: [`replicaof 127.0.0.1 ${master.port}`] })
+  const config = [
+    `sentinel monitor ${name} 127.0.0.1 ${master.port} 2`,
+    `sentinel down-after-milliseconds ${name} 500`,
+    `sentinel failover-timeout ${name} 3000`,
+  ]
+  const sentinels = await Promise.all([1, 2, 3].map(() => startRedis({ mode: 'sentinel', config })))
+  await eventually('Sentinels that know each other', async () => {
+    for (const { admin } of sentinels) {
+      const told = (await admin.call('SENTINEL', 'MASTER', name)) as string[]
+      const field = (of: string) => told[told.indexOf(of) + 1]
+      if (field('num-other-sentinels') !== '2' || field('num-slaves') !== '1')
+        throw new Error(told.join(' '))
+    }
+  })
+  return {
+    master,
+    replica,
+    sentinels,
+    async stop() {
+      await Promise.all([master, replica, ...sentinels].map((server) => server.stop()))
+    },
+  }
+}

@@ -5,46 +5,26 @@ import { baseline, noSurplus } from '../kit/trial.ts'
 import { until } from '../kit/until.ts'
 import { openFrontDoor } from '../setup/frontDoor.ts'
 import type { FrontDoor } from '../setup/frontDoor.ts'
-import { startRedis, startRedisCluster } from '../setup/redisServer.ts'
-import type { RedisCluster, RedisServer } from '../setup/redisServer.ts'
-import { eventually } from '../setup/running.ts'
+import { startRedisCluster, startRedisSentinels } from '../setup/redisServer.ts'
+import type { RedisCluster, RedisSentinels, RedisServer } from '../setup/redisServer.ts'
 import { collecting, failureOfKey, samplesOfKey } from './redisRun.ts'
 
 const at = ({ port }: { port: number }) => `127.0.0.1:${port}`
 
 describe('Sentinel', () => {
-  const servers: RedisServer[] = []
-  const started = async (...parameters: Parameters<typeof startRedis>) => {
-    const server = await startRedis(...parameters)
-    servers.push(server)
-    return server
-  }
+  let group: RedisSentinels
   let master: RedisServer
   let replica: RedisServer
-  let sentinels: RedisServer[]
+  let sentinels: readonly RedisServer[]
 
   beforeEach(async () => {
-    master = await started()
-    replica = await started({ config: [`replicaof 127.0.0.1 ${master.port}`] })
-    const watch = [
-      `sentinel monitor jobs 127.0.0.1 ${master.port} 2`,
-      'sentinel down-after-milliseconds jobs 500',
-      'sentinel failover-timeout jobs 3000',
-    ]
-    sentinels = await Promise.all([1, 2, 3].map(() => started({ mode: 'sentinel', config: watch })))
-    await eventually('Sentinels that know each other', async () => {
-      for (const { admin } of sentinels) {
-        const told = (await admin.call('SENTINEL', 'MASTER', 'jobs')) as string[]
-        const field = (name: string) => told[told.indexOf(name) + 1]
-        if (field('num-other-sentinels') !== '2' || field('num-slaves') !== '1')
-          throw new Error(told.join(' '))
-      }
-    })
+    group = await startRedisSentinels('jobs')
+    ;({ master, replica, sentinels } = group)
     await master.admin.rpush('l', 1, 2)
     await master.admin.wait(1, 2000)
   })
   afterEach(async () => {
-    await Promise.all(servers.splice(0).map((server) => server.stop()))
+    await group.stop()
   })
 
   const config = (nodes = sentinels.map(at)) => ({

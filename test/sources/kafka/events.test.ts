@@ -55,6 +55,18 @@ test('while nothing comes, counts are fresh and zero', async () => {
   expect(reading.failure()).toBe('')
 })
 
+test('a source that is started again tells each event once', async () => {
+  const topic = await peer.topic(1)
+  const truth = new Truth()
+  await peer.send(topic, 0, truth.events(30))
+  const reading = run({ topic })
+  await becomes(() => reading.counts(), truth.counts)
+  await reading.stop()
+  await peer.send(topic, 0, truth.events(3))
+  reading.start()
+  await becomes(() => reading.counts(), truth.counts)
+})
+
 test('what is not counted is counted by its reason, and told', async () => {
   const topic = await peer.topic(1)
   const nowMs = systemClock.nowMs()

@@ -11,7 +11,7 @@ import { kafkaPeer } from '../../setup/kafkaPeer.ts'
 import type { KafkaServer } from '../../setup/kafkaServer.ts'
 import { startKafka } from '../../setup/kafkaServer.ts'
 import type { RedisServer } from '../../setup/redisServer.ts'
-import { startRedis } from '../../setup/redisServer.ts'
+import { startRedis, startRedisSentinels } from '../../setup/redisServer.ts'
 import { eventually } from '../../setup/running.ts'
 import { EventsRun } from './eventsRun.ts'
 
@@ -214,5 +214,25 @@ describe('replicas that share a store', { timeout: 120_000 }, () => {
     await flows(reading)
     await stop()
     await counted(topic, reading)
+  })
+
+  test('a store whose master is killed: Sentinels name another, and the counts are right', async () => {
+    const sentinels = await startRedisSentinels('windows')
+    ends.push(() => sentinels.stop())
+    const topic = await peer.topic(2)
+    const nodes = sentinels.sentinels.map(({ port }) => ({ host: '127.0.0.1', port }))
+    const connection = { sentinel: { master: 'windows', nodes }, database: 0 }
+    const route = routeOf(connection, secretsFrom({}))
+    const settings = { route, clock: systemClock, prefix: 'd:', keepMs: 600_000 }
+    const reading = run(topic, redisWindows(settings))
+    const stop = produce(topic, () => 2)
+    await flows(reading)
+    await sentinels.master.stop()
+    await eventually('told', () => Promise.resolve(expect(reading.failure()).not.toBe('')), RECOVERY_MS) // prettier-ignore
+    await flows(reading)
+    expect(reading.failure()).toBe('')
+    await stop()
+    await counted(topic, reading)
+    await reading.stop()
   })
 })

@@ -1,6 +1,6 @@
 import { systemClock } from '../../../src/clock.ts'
 import { createSeriesStore } from '../../../src/series/store.ts'
-import type { WindowStore } from '../../../src/ports.ts'
+import type { Component, WindowStore } from '../../../src/ports.ts'
 import { kafkaEventsSource } from '../../../src/sources/kafka/events/events.ts'
 import { memoryWindows } from '../../../src/store/memoryWindows.ts'
 import { RecordingLogger } from '../../kit/recordingLogger.ts'
@@ -22,8 +22,9 @@ export class EventsRun {
     systemClock,
   )
   readonly log = new RecordingLogger()
-  readonly #stop = new AbortController()
-  readonly #running: Promise<void>
+  readonly #component: Component
+  #stop = new AbortController()
+  #running = Promise.resolve()
 
   constructor(config: Readonly<Record<string, unknown>>, windows: WindowStore = memoryWindows()) {
     const deps = {
@@ -34,7 +35,13 @@ export class EventsRun {
       secrets: secretsFrom({}),
       windows,
     }
-    this.#running = kafkaEventsSource.create(eventsConfig(config), deps).run(this.#stop.signal)
+    this.#component = kafkaEventsSource.create(eventsConfig(config), deps)
+    this.start()
+  }
+
+  start(): void {
+    this.#stop = new AbortController()
+    this.#running = this.#component.run(this.#stop.signal)
   }
 
   /** All that is in the series, by class. */

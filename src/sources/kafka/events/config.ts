@@ -99,7 +99,7 @@ export const kafkaEventsConfigSchema = z
       .prefault('250ms')
       .meta({ description: 'width in event time; a value is that much older' }),
     lateness: durationSchema.prefault('10s').meta({
-      description: 'an event that is older than the newest of its partition by more is dropped',
+      description: 'an event that was published later than this after it happened is dropped',
     }),
     future: durationSchema.prefault('5s').meta({
       description: 'an event that is ahead of its message by more is dropped',

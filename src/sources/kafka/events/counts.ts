@@ -25,8 +25,6 @@ export interface CountSettings {
 export interface Memo {
   /** Every event from this time on is counted. */
   readonly coverMs: number
-  /** Latest time of an event. */
-  newestMs: number
   counted: number
   readonly drops: Record<Drop, number>
   /** Latest time of an event that found no room among the series. */
@@ -55,7 +53,7 @@ export class PartitionCounts {
     this.#settings = settings
     if ('coverMs' in from) {
       const drops = Object.fromEntries(DROPS.map((drop) => [drop, 0])) as Record<Drop, number>
-      this.memo = { coverMs: from.coverMs, newestMs: 0, counted: 0, drops, overflowMs: 0 }
+      this.memo = { coverMs: from.coverMs, counted: 0, drops, overflowMs: 0 }
       this.#known = new Map()
       return
     }
@@ -102,9 +100,8 @@ export class PartitionCounts {
     // A clock that is ahead must not make the events of all others late.
     if (timeMs > message.timestampMs + futureMs || timeMs > askedMs + futureMs)
       return this.#drop('future', `it is of ${timeText(timeMs)}, which is to come`, message)
-    if (timeMs < memo.newestMs - latenessMs)
-      return this.#drop('late', `it is of ${timeText(timeMs)}, after ${timeText(memo.newestMs)}`, message) // prettier-ignore
-    if (timeMs > memo.newestMs) memo.newestMs = timeMs
+    if (timeMs < message.timestampMs - latenessMs)
+      return this.#drop('late', `it is of ${timeText(timeMs)}, long before its message`, message)
     if (timeMs < memo.coverMs) return
     const key = keyOf(event.labels)
     if (!this.#know(key, timeMs)) {

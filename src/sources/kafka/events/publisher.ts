@@ -1,4 +1,5 @@
 import { TidelineError } from '../../../errors.ts'
+import type { Sample } from '../../../model.ts'
 import type { Clock, SampleSink, WindowStore } from '../../../ports.ts'
 import { abortable } from '../../poll.ts'
 import type { KafkaClient } from '../client.ts'
@@ -84,17 +85,25 @@ export class Publisher {
   #tell(reach: Reach | undefined, nowMs: number): void {
     const { name, sink, totals, report } = this.#deps
     const { topic } = this.#settings
-    if (totals.brokeOff()) sink.end(name, topic)
     const trouble = this.#trouble(reach, nowMs)
     if (reach !== undefined && trouble?.fatal !== true) {
       const samples = totals.samples(Math.min(reach.throughMs, nowMs), nowMs)
-      if (samples.length > 0)
-        sink.write({ source: name, origin: topic, atMs: nowMs, samples, complete: true })
+      // In one step with the write, so that no reading falls between.
+      if (samples.length > 0 && totals.brokeOff()) sink.end(name, topic)
+      if (samples.length > 0) this.#write(samples, nowMs)
     }
     if (trouble === undefined) return report.recovered()
     if (nowMs - this.#behindToldMs < 1000) return
     this.#behindToldMs = nowMs
     report.failed(new TidelineError(trouble.code, trouble.message))
+  }
+
+  #write(samples: readonly Sample[], nowMs: number): void {
+    const { name, sink, totals } = this.#deps
+    const batch = { source: name, origin: this.#settings.topic, atMs: nowMs, samples }
+    const { refused } = sink.write({ ...batch, complete: true })
+    // The store has then dropped the origin whole.
+    if (refused.has('too-many-series')) totals.breakOff()
   }
 
   #trouble(reach: Reach | undefined, nowMs: number) {
@@ -111,6 +120,12 @@ export class Publisher {
         fatal: true,
         code: 'too-large',
         message: `topic ${topic} has more sets of label values than maxSeries: raise it, or choose labels with fewer values`,
+      } as const
+    if (reach.coverMs > windowFromMs && reach.coverMs + windowMs <= nowMs)
+      return {
+        fatal: true,
+        code: 'unavailable',
+        message: `topic ${topic} is being read from ${new Date(reach.coverMs).toISOString()} on, partition ${reach.partition} up to ${new Date(reach.throughMs).toISOString()}: not a whole window yet`,
       } as const
     if (reach.coverMs > windowFromMs)
       return {

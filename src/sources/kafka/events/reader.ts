@@ -205,14 +205,15 @@ interface Log {
   readonly end: number
 }
 
+/** Clocks of producers differ: of the last messages the one with the earliest time says how far we are. */
+const LAST_MESSAGES = 16
+
 /**
  * Up to when everything that was published is read: at the end of the partition that is when the broker was asked,
- * before it, when the last message was written. It never goes back.
+ * before it, when the last messages were written. It never goes back.
  */
 function throughOf(batch: FetchedBatch, beforeMs: number): number {
   if (batch.nextOffset >= batch.endOffset) return Math.max(beforeMs, batch.askedMs)
-  let latestMs = beforeMs
-  for (const { timestampMs } of batch.messages)
-    if (timestampMs > latestMs && timestampMs <= batch.askedMs) latestMs = timestampMs
-  return latestMs
+  const times = batch.messages.slice(-LAST_MESSAGES).map(({ timestampMs }) => timestampMs)
+  return times.length === 0 ? beforeMs : Math.max(beforeMs, Math.min(batch.askedMs, ...times))
 }

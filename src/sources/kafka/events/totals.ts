@@ -51,7 +51,8 @@ export class Totals {
   /** End of the last bucket that was told of each set of label values. */
   readonly #heads = new Map<string, number>()
   #headMs = -Infinity
-  #brokenOff = false
+  /** Series of this origin that are there already are not ours: they would be added to. */
+  #brokenOff = true
 
   constructor(settings: TotalsSettings) {
     this.#settings = settings
@@ -69,7 +70,7 @@ export class Totals {
     const before = this.#partitions.get(partition)
     const sameLineage = before?.lineage === position.lineage
     if (sameLineage && position.offset < before.offset) return
-    if (before !== undefined && !sameLineage) this.#breakOff()
+    if (before !== undefined && !sameLineage) this.breakOff()
     const of: Partition = before ?? {
       lineage: '',
       offset: 0,
@@ -105,7 +106,7 @@ export class Totals {
     return reach
   }
 
-  /** True once after a partition is read anew: what was told before belongs to nothing any more. */
+  /** True once at the beginning and after what was told before belongs to nothing any more. */
   brokeOff(): boolean {
     const was = this.#brokenOff
     this.#brokenOff = false
@@ -156,7 +157,8 @@ export class Totals {
       for (const startMs of buckets.keys()) if (startMs < oldestMs) buckets.delete(startMs)
   }
 
-  #breakOff(): void {
+  /** The series are to begin anew, with the whole window. */
+  breakOff(): void {
     this.#brokenOff = true
     this.#headMs = -Infinity
     this.#corrected.clear()
