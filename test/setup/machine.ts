@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { KAFKA_VERSIONS, kafkaJars } from './kafka/jars.ts'
 import { binary, PROGRAMS } from './programs.ts'
 
 const APT = '/usr/bin/apt-get'
@@ -12,6 +13,12 @@ const APT = '/usr/bin/apt-get'
 const POLICY = '/usr/sbin/policy-rc.d'
 
 export function setup(): void {
+  ensurePrograms()
+  // Here, one after the other: Maven's own store takes no two at a time.
+  for (const version of KAFKA_VERSIONS) kafkaJars(version)
+}
+
+function ensurePrograms(): void {
   const missing = PROGRAMS.filter((program) => binary(program.name) === undefined)
   if (missing.length === 0) return
   const packages = [...new Set(missing.map((program) => program.debianPackage))]

@@ -8,12 +8,14 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { required } from '../programs.ts'
 
-export const KAFKA_VERSION = '4.3.1'
+/** The newest, which tests use where they do not say, and the last of 3.x. */
+export const KAFKA_VERSIONS = ['4.3.1', '3.9.1'] as const
+const [NEWEST] = KAFKA_VERSIONS
 
 const POM = join(import.meta.dirname, 'pom.xml')
 
 /** A class path with a whole broker on it. */
-export function kafkaJars(version: string = KAFKA_VERSION): string {
+export function kafkaJars(version: string = NEWEST): string {
   const base = process.env['TIDELINE_CACHE'] ?? join(homedir(), '.cache', 'tideline')
   const key = createHash('sha256').update(readFileSync(POM)).update(version).digest('hex')
   const folder = join(base, 'kafka', key)

@@ -7,7 +7,7 @@ import { secretsFrom } from '../../kit/trial.ts'
 import type { KafkaPeer } from '../../setup/kafkaPeer.ts'
 import { kafkaPeer } from '../../setup/kafkaPeer.ts'
 import type { KafkaServer } from '../../setup/kafkaServer.ts'
-import { KAFKA_VERSION } from '../../setup/kafka/jars.ts'
+import { KAFKA_VERSIONS } from '../../setup/kafka/jars.ts'
 import { startKafka } from '../../setup/kafkaServer.ts'
 import { eventually } from '../../setup/running.ts'
 
@@ -21,7 +21,7 @@ function clientOf(brokers: readonly string[]): KafkaClient {
   return kafkajsClient({ brokers: [...brokers], clientId: 'tideline' }, deps)
 }
 
-describe.each([KAFKA_VERSION, '3.9.1'])('Kafka %s', (version) => {
+describe.each(KAFKA_VERSIONS)('Kafka %s', (version) => {
   beforeAll(async () => {
     server = await startKafka({ version })
     peer = await kafkaPeer(server.brokers)
