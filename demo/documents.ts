@@ -5,9 +5,16 @@ export interface AdapterDocument {
   readonly caFile: string
   readonly targetsFile: string
   readonly redisUrl: string | undefined
+  readonly events: EventsTopic | undefined
 }
 
-export function adapterYaml({ caFile, targetsFile, redisUrl }: AdapterDocument): string {
+/** Where the detections are published. */
+export interface EventsTopic {
+  readonly brokers: readonly string[]
+  readonly topic: string
+}
+
+export function adapterYaml({ caFile, targetsFile, redisUrl, events }: AdapterDocument): string {
   const redis =
     redisUrl === undefined
       ? ''
@@ -18,6 +25,20 @@ export function adapterYaml({ caFile, targetsFile, redisUrl }: AdapterDocument):
         interval: 1s
         keys:
           - {key: "tideline-demo:frames", as: list}
+`
+  const kafka =
+    events === undefined
+      ? ''
+      : `
+    - name: detections
+      kafkaEvents:
+        brokers: ${JSON.stringify(events.brokers)}
+        topic: ${JSON.stringify(events.topic)}
+        metric: vision_detections
+        labels: {class: {field: class}}
+        time: {field: ts, format: rfc3339}
+        expect: [{class: person}]
+        window: 1m
 `
   return `apiVersion: tideline.dev/v1alpha1
 kind: MetricsAdapter
@@ -32,10 +53,10 @@ spec:
         interval: 2s
         timeout: 1s
         targetsFile: ${JSON.stringify(targetsFile)}
-${redis}`
+${redis}${kafka}`
 }
 
-export function signalsYaml(withRedis: boolean): string {
+export function signalsYaml(withRedis: boolean, withKafka: boolean): string {
   const queue = `---
 apiVersion: tideline.dev/v1alpha1
 kind: Signal
@@ -62,13 +83,18 @@ apiVersion: tideline.dev/v1alpha1
 kind: Signal
 metadata: {name: persons, namespace: vision}
 spec:
-  source: vision-pods
-  select: {metric: vision_detection_count_total, labels: {class: person}}
+  ${withKafka ? EVENTS_SELECT : PODS_SELECT}
   window: {function: rate, duration: 10s}
   freshFor: 10s
   expose: {external: {name: vision_person_detections_per_second}}
 ${withRedis ? queue : ''}`
 }
+
+const PODS_SELECT = `source: vision-pods
+  select: {metric: vision_detection_count_total, labels: {class: person}}`
+
+const EVENTS_SELECT = `source: detections
+  select: {metric: vision_detections, labels: {class: person}}`
 
 /** The targets file: which pods there are now. */
 export function targetsJson(pods: readonly Pod[]): string {

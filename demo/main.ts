@@ -3,7 +3,7 @@
  * adapter as its own process with its real HTTPS API, a wave of load, and a loop that reads the API like an
  * HPA and starts and stops pods.
  *
- *     npm run demo [-- --seconds 60] [-- --redis redis://127.0.0.1:6379]
+ *     npm run demo [-- --seconds 60] [--redis redis://127.0.0.1:6379] [--kafka 127.0.0.1:9092]
  */
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -18,6 +18,8 @@ import { connectApi, desiredReplicas, PODS_PATH, quantityValue } from './loop.ts
 import type { Api, Asked } from './loop.ts'
 import type { Options } from './options.ts'
 import { readOptions } from './options.ts'
+import type { Events } from './events.ts'
+import { connectEvents } from './events.ts'
 import { createFleet } from './pods.ts'
 import type { Queue } from './queue.ts'
 import { connectQueue } from './queue.ts'
@@ -49,19 +51,22 @@ async function run(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'tideline-demo-'))
   const fleet = createFleet({ startMs: 4000, podCapacity: 12 })
   let queue: Queue | undefined
+  let events: Events | undefined
   let adapter: ChildProcess | undefined
   let api: Api | undefined
   try {
     if (options.redisUrl !== undefined) queue = await connectQueue(options.redisUrl)
+    if (options.kafkaBrokers.length > 0) events = await connectEvents(options.kafkaBrokers)
+    process.stdout.write(`${whereDetectionsAre(events)}\n`)
     await fleet.scaleTo(PODS_MIN + 1, 0)
     const targetsFile = join(folder, 'targets.json')
     writeFileSync(targetsFile, targetsJson([]))
-    const started = startAdapter(folder, targetsFile)
+    const started = startAdapter(folder, targetsFile, events?.topic)
     adapter = started.process
     const port = await listeningPort(adapter)
     api = connectApi({ port, ...started.tls })
     if (!process.stdout.isTTY) process.stdout.write(`${whereToLook(folder, port)}\n`)
-    return await loop({ api, fleet, queue, targetsFile, port, folder }, options.seconds)
+    return await loop({ api, fleet, queue, events, targetsFile, port, folder }, options.seconds)
   } catch (thrown) {
     // A terminal's Ctrl-C reaches the adapter too, so what was asked last may have had no answer.
     if (stop.signal.aborted) return 0
@@ -71,12 +76,23 @@ async function run(): Promise<number> {
     api?.close()
     if (adapter !== undefined) await ended(adapter)
     await queue?.close()
+    await events?.close().catch(topicStays)
     await fleet.close()
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-function startAdapter(folder: string, targetsFile: string) {
+function whereDetectionsAre(events: Events | undefined): string {
+  return events === undefined
+    ? "detections: from the pods' own pages only; --kafka HOST:PORT publishes them to a topic too"
+    : `detections: published to ${events.topic} at ${options.kafkaBrokers.join(', ')}, and counted there`
+}
+
+function topicStays(thrown: unknown): void {
+  process.stderr.write(`demo: the topic stays: ${String(thrown)}\n`)
+}
+
+function startAdapter(folder: string, targetsFile: string, topic: string | undefined) {
   const nowMs = systemClock.nowMs()
   const { authority, serving } = selfSignedServing(['localhost', '127.0.0.1'], nowMs)
   const client = issueCertificate(
@@ -94,9 +110,10 @@ function startAdapter(folder: string, targetsFile: string) {
     return path
   }
   const caFile = put('ca.crt', authority.cert)
+  const events = topic === undefined ? undefined : { brokers: options.kafkaBrokers, topic }
   const config = [
-    put('adapter.yaml', adapterYaml({ caFile, targetsFile, redisUrl: options.redisUrl })),
-    put('signals.yaml', signalsYaml(options.redisUrl !== undefined)),
+    put('adapter.yaml', adapterYaml({ caFile, targetsFile, redisUrl: options.redisUrl, events })),
+    put('signals.yaml', signalsYaml(options.redisUrl !== undefined, events !== undefined)),
   ]
   put('client.crt', client.cert)
   put('client.key', client.key)
@@ -141,6 +158,7 @@ interface Scene {
   readonly api: Api
   readonly fleet: ReturnType<typeof createFleet>
   readonly queue: Queue | undefined
+  readonly events: Events | undefined
   readonly targetsFile: string
   readonly port: number
   readonly folder: string
@@ -148,13 +166,14 @@ interface Scene {
 
 /** Once a second: load arrives, pods work; every other second the autoscaler looks and decides. */
 async function loop(scene: Scene, seconds: number): Promise<number> {
-  const { fleet, queue, targetsFile } = scene
+  const { fleet, queue, events, targetsFile } = scene
   const startMs = systemClock.monotonicMs()
   let answers = 0
   for (let second = 0; second < seconds && !stop.signal.aborted; second++) {
     const nowMs = systemClock.monotonicMs() - startMs
     const load = loadAt(second)
-    fleet.work(load, 1, nowMs)
+    const detections = fleet.work(load, 1, nowMs)
+    await events?.publish(detections, systemClock.nowMs())
     await queue?.put(load)
     // Like discovery in a cluster: pods that are not ready are not there yet.
     writeFileSync(targetsFile, targetsJson(fleet.pods().filter((pod) => pod.ready)))

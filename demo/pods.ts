@@ -13,6 +13,18 @@ const SHARES: Readonly<Record<(typeof CLASSES)[number], number>> = {
   bicycle: 0.2,
 }
 
+const CAMERAS = 4
+const CONFIDENCE_MIN_PERCENT = 75
+const CONFIDENCE_STEPS = 25
+
+/** What a vision service says of one thing that it saw. */
+export interface Detection {
+  readonly class: string
+  readonly confidence: number
+  readonly camera: string
+  readonly pod: string
+}
+
 export interface Pod {
   readonly name: string
   readonly url: string
@@ -23,8 +35,8 @@ export interface Fleet {
   pods(): readonly Pod[]
   /** Starts or stops pods until there are `count`; new ones are ready `startMs` later. */
   scaleTo(count: number, nowMs: number): Promise<void>
-  /** Lets `seconds` of load pass over the ready pods; what they cannot take waits. */
-  work(requestsPerSecond: number, seconds: number, nowMs: number): void
+  /** Lets `seconds` of load pass over the ready pods, and answers what they saw; what they cannot take waits. */
+  work(requestsPerSecond: number, seconds: number, nowMs: number): readonly Detection[]
   waiting(): number
   close(): Promise<void>
 }
@@ -87,18 +99,33 @@ export function createFleet(options: FleetOptions): Fleet {
       const arriving = requestsPerSecond * seconds
       backlog += arriving
       const share = Math.min(backlog / Math.max(1, ready.length), options.podCapacity * seconds)
+      const seen: Detection[] = []
       for (const pod of ready) {
         // What is asked, not what is done: a full pod does no more, and would hide how many are missing.
         pod.requests += arriving / ready.length
-        for (const name of CLASSES) pod.detections[name] += share * SHARES[name]
+        for (const name of CLASSES) seen.push(...detect(pod, name, share * SHARES[name]))
         backlog -= share
       }
+      return seen
     },
     waiting: () => Math.max(0, backlog),
     async close() {
       while (live.length > 0) await stop()
     },
   }
+}
+
+/** Counts on the pod, and one detection for each that its page shows more than before. */
+function detect(pod: LivePod, name: (typeof CLASSES)[number], more: number): Detection[] {
+  const before = Math.floor(pod.detections[name])
+  pod.detections[name] += more
+  const count = Math.floor(pod.detections[name]) - before
+  return Array.from({ length: count }, (_, index) => ({
+    class: name,
+    confidence: (CONFIDENCE_MIN_PERCENT + ((before + index) % CONFIDENCE_STEPS)) / 100,
+    camera: `camera-${(before + index) % CAMERAS}`,
+    pod: pod.name,
+  }))
 }
 
 function metricsPage(pod: LivePod): string {
