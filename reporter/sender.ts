@@ -1,0 +1,118 @@
+import type { ServiceError } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
+import type { Counts } from './tally.ts'
+
+/** As `ReportRequest` of push.proto. */
+export interface Report {
+  readonly namespace: string
+  readonly pod: string
+  readonly service: string
+  readonly instance: string
+  readonly sequence: number
+  readonly startUnixMs: number
+  readonly endUnixMs: number
+  readonly counts: readonly Counts[]
+}
+
+export interface Answer {
+  readonly outcome: string
+  readonly admissibleRate?: number
+}
+
+/** One call of `Report`; rejects with `ServiceError`. */
+export type Send = (report: Report) => Promise<Answer>
+
+/** Reports that wait while the adapter is away: half a minute of them. */
+const WAITING_MAX = 30
+const FIRST_RETRY_MS = 200
+const RETRY_MAX_MS = 5000
+
+const AGAIN: ReadonlySet<status> = new Set([
+  status.UNAVAILABLE,
+  status.DEADLINE_EXCEEDED,
+  status.RESOURCE_EXHAUSTED,
+  status.UNAUTHENTICATED,
+  status.CANCELLED,
+])
+
+/** Sends one report after the other, the same one again where that helps, and drops the oldest beyond a limit. */
+export class Sender {
+  readonly #send: Send
+  readonly #answered: (answer: Answer) => void
+  readonly #waiting: Report[] = []
+  #busy = false
+  #work: Promise<void> = Promise.resolve()
+  #closed = false
+  #wake: () => void = () => undefined
+  sent = 0
+  dropped = 0
+  droppedCalls = 0
+  lastFault: string | undefined
+
+  constructor(send: Send, answered: (answer: Answer) => void) {
+    this.#send = send
+    this.#answered = answered
+  }
+
+  get idle(): boolean {
+    return !this.#busy
+  }
+
+  add(report: Report): void {
+    this.#waiting.push(report)
+    if (this.#waiting.length > WAITING_MAX) this.#drop(this.#waiting.shift())
+    if (!this.#busy) this.#work = this.#deliverAll()
+  }
+
+  /** Tries what waits once more; with the first that does not go, the rest is dropped. */
+  close(): Promise<void> {
+    this.#closed = true
+    this.#wake()
+    return this.#work
+  }
+
+  async #deliverAll(): Promise<void> {
+    this.#busy = true
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift())
+      if (!(await this.#deliver(next)) && this.#closed)
+        for (const one of this.#waiting.splice(0)) this.#drop(one)
+    this.#busy = false
+  }
+
+  /** False where it was dropped. */
+  async #deliver(report: Report): Promise<boolean> {
+    for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(2 * waitMs, RETRY_MAX_MS)) {
+      try {
+        const answer = await this.#send(report)
+        this.sent += 1
+        this.lastFault = undefined
+        this.#answered(answer)
+        return true
+      } catch (thrown) {
+        const { code, details } = thrown as ServiceError
+        this.lastFault = `${status[code]}: ${details}`
+        if (this.#closed || !AGAIN.has(code)) {
+          this.#drop(report)
+          return false
+        }
+      }
+      await this.#pause(waitMs)
+    }
+  }
+
+  #drop(report: Report | undefined): void {
+    this.dropped += 1
+    this.droppedCalls += report?.counts.reduce((sum, { requests }) => sum + requests, 0) ?? 0
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (this.#closed) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms).unref()
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+}
