@@ -26,13 +26,17 @@ export class EventsRun {
   #stop = new AbortController()
   #running = Promise.resolve()
 
-  constructor(config: Readonly<Record<string, unknown>>, windows: WindowStore = memoryWindows()) {
+  constructor(
+    config: Readonly<Record<string, unknown>>,
+    windows: WindowStore = memoryWindows(),
+    secrets: Readonly<Record<string, string>> = {},
+  ) {
     const deps = {
       name: 'events',
       clock: systemClock,
       sink: this.store,
       log: this.log,
-      secrets: secretsFrom({}),
+      secrets: secretsFrom(secrets),
       windows,
     }
     this.#component = kafkaEventsSource.create(eventsConfig(config), deps)
