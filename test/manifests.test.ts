@@ -452,6 +452,25 @@ describe('the example with Kafka', () => {
     expect(one(kafka, 'ConfigMap').metadata).toMatchObject({ name, namespace })
   })
 
+  test('its network policy adds what its configuration needs', () => {
+    if (!loaded.ok) throw new Error('the configuration is wrong')
+    const policy = one(kafka, 'NetworkPolicy').spec as {
+      podSelector: unknown
+      policyTypes: string[]
+      egress: { ports: { port: number }[] }[]
+    }
+    const { sources, windowStore } = loaded.config.adapter
+    const brokers = sources.flatMap(({ kafkaEvents, kafkaLag }) => [
+      ...(kafkaEvents?.brokers ?? []),
+      ...(kafkaLag?.brokers ?? []),
+    ])
+    const needed = [...brokers.map((each) => `kafka://${each}`), windowStore?.redis.url ?? '']
+    const ports = new Set(needed.map((url) => Number(new URL(url).port)))
+    expect(policy.podSelector).toEqual(one(base, 'Deployment').spec['selector'])
+    expect(policy.policyTypes).toEqual(['Egress'])
+    expect(portsOf(policy.egress)).toEqual([...ports].toSorted((a, b) => a - b))
+  })
+
   test('its HPA asks for what the signals give', () => {
     const spec = one(kafka, 'HorizontalPodAutoscaler').spec
     const metrics = spec['metrics'] as { external: { metric: { name: string } } }[]

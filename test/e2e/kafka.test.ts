@@ -101,10 +101,10 @@ function quickFiles(example: readonly KubeObject[], broker: string, redisPort: n
   return folder
 }
 
-/** Without the configuration, which the processes have as files. */
+/** Without what is for the adapter, whose processes run here and have their configuration as files. */
 function trusting(example: readonly KubeObject[], podPort: number): KubeObject[] {
   return withoutMachines(
-    example.filter(({ kind }) => kind !== 'ConfigMap'),
+    example.filter(({ kind }) => kind !== 'ConfigMap' && kind !== 'NetworkPolicy'),
     podPort,
   )
 }
