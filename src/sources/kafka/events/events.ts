@@ -16,11 +16,11 @@ import type { TotalsSettings } from './totals.ts'
 import { Totals } from './totals.ts'
 
 /** Longest wait of a fetch: an idle partition is known to be idle that often. */
-const FETCH_WAIT_MS = 100
+const FETCH_WAIT_MS = 50
 /** A replica that dies gives its partitions to the others after so long; brokers take 6 s and more. */
 const SESSION_MS = 6000
 const AGAIN_MS = 500
-const PUBLISH_MS = 100
+const PUBLISH_MS = 50
 
 /**
  * Counts the events of a topic in event time: `metric{labels}`, a `delta` for each bucket and set of label values,

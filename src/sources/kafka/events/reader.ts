@@ -33,7 +33,7 @@ interface Open {
 
 const COMMIT_AGAIN_MS = 200
 /** Where nothing was counted, the time up to which all is read is stored no more often than this. */
-const TIME_STEP_MS = 200
+const TIME_STEP_MS = 80
 
 export function storeKey(topic: string, partition: number): string {
   return `${topic}/${partition}`
