@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createInlet } from '../../adapter/push/inlet.ts'
 import type { PushReport, TargetDiscovery } from '../../src/ports.ts'
+import { createSeriesStore } from '../../src/series/store.ts'
 import { pushSource } from '../../src/sources/push/push.ts'
 import { bucketEnds, spread } from '../../src/sources/push/spread.ts'
 import { ManualClock } from '../kit/manualClock.ts'
@@ -165,4 +166,50 @@ describe('a pod that falls silent', () => {
       return sink.failures.some(({ origin }) => origin === 'vision/v-1')
     })
   })
+})
+
+test('a source that was changed knows which reports are in its series', async () => {
+  const inlet = createInlet()
+  const clock = new ManualClock()
+  const sink = new RecordingSink()
+  const secrets = { read: () => Promise.reject(new Error('no secrets here')) }
+  const one: PushReport = {
+    ...{ namespace: 'vision', pod: 'v-0', service: 'detector', instance: 'a', sequence: 1 },
+    ...{ startMs: clock.nowMs() - 1000, endMs: clock.nowMs(), counts: [counted(1)] },
+  }
+  const outcomes: string[] = []
+  for (const config of [{}, { seriesPerPod: 100 }]) {
+    const stop = new AbortController()
+    const deps = { name: 'push', clock, sink, pushed: inlet, log: new RecordingLogger(), secrets }
+    const done = pushSource.create(pushSource.schema.parse(config), deps).run(stop.signal)
+    outcomes.push(inlet.report(one).outcome)
+    stop.abort()
+    await done
+  }
+  expect(outcomes).toEqual(['accepted', 'duplicate'])
+})
+
+test.each(['100ms', '1s', '2s'])('the store takes all of a report, in steps of %s', (bucket) => {
+  const clock = new ManualClock(1_700_000_000_001)
+  const limits = { labelsMax: 64, labelLengthMax: 1024, futureToleranceMs: 5000 }
+  const store = createSeriesStore(
+    { ...limits, seriesMax: 100, pointsPerSeriesMax: 4000, historyMs: 3_600_000 },
+    clock,
+  )
+  const inlet = createInlet()
+  const stop = new AbortController()
+  stops.push(stop)
+  const secrets = { read: () => Promise.reject(new Error('no secrets here')) }
+  const deps = { name: 'push', clock, sink: store, pushed: inlet, log: new RecordingLogger() }
+  void pushSource.create(pushSource.schema.parse({ bucket }), { ...deps, secrets }).run(stop.signal)
+  // As far ahead as a report may be.
+  for (const aheadMs of [0, 3000]) {
+    const endMs = clock.nowMs() + aheadMs
+    const told = inlet.report({
+      ...{ namespace: 'vision', pod: 'v-0', service: 'detector', instance: 'a' },
+      ...{ sequence: 1 + aheadMs, startMs: endMs - 1000, endMs, counts: [counted(7)] },
+    })
+    expect(told).toEqual({ outcome: 'accepted' })
+  }
+  expect(store.counters().refusals).toEqual([])
 })

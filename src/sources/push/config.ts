@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import { positiveDurationSchema } from '../duration.ts'
 
-const BUCKET_MAX_MS = 10_000
+/** A step ends after the reports in it do, and the series store takes nothing that is 5 s ahead. */
+const BUCKET_MAX_MS = 2000
 
 export const pushConfigSchema = z
   .strictObject({
     /** Counts are kept in steps of this length. */
     bucket: positiveDurationSchema
-      .refine((ms) => ms <= BUCKET_MAX_MS, { error: 'must be 10s or less' })
+      .refine((ms) => ms <= BUCKET_MAX_MS, { error: 'must be 2s or less' })
       .prefault('1s')
       .meta({ description: 'counts are kept in steps of this length' }),
     goneAfter: positiveDurationSchema

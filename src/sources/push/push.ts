@@ -1,6 +1,13 @@
 import { TidelineError } from '../../errors.ts'
 import type { Target } from '../../model.ts'
-import type { PushOutcome, PushReceiver, PushReport, SourceDeps, SourceType } from '../../ports.ts'
+import type {
+  PushInlet,
+  PushOutcome,
+  PushReceiver,
+  PushReport,
+  SourceDeps,
+  SourceType,
+} from '../../ports.ts'
 import { failureOf } from '../failure.ts'
 import { mistakeOf } from './check.ts'
 import { pushConfigSchema } from './config.ts'
@@ -34,8 +41,24 @@ interface Instance {
   heardMs: number
 }
 
+type Instances = Map<string, Instance>
+
+/**
+ * What was counted, by pod. A source that was only changed keeps its series, so its next life must know which
+ * reports are in them; what the two have in common is where the reports come in.
+ */
+const ledgers = new WeakMap<PushInlet, Map<string, Instances>>()
+
+function ledgerOf(inlet: PushInlet | undefined): Map<string, Instances> {
+  const known = inlet === undefined ? undefined : ledgers.get(inlet)
+  if (known !== undefined) return known
+  const ledger = new Map<string, Instances>()
+  if (inlet !== undefined) ledgers.set(inlet, ledger)
+  return ledger
+}
+
 interface Pod {
-  readonly instances: Map<string, Instance>
+  readonly instances: Instances
   heardMs: number
   state: 'reporting' | 'awaited' | 'failing' | 'ended'
 }
@@ -44,12 +67,14 @@ class Receiver implements PushReceiver {
   readonly #config: PushConfig
   readonly #deps: SourceDeps
   readonly #pods = new Map<string, Pod>()
+  readonly #ledger: Map<string, Instances>
   /** Pods that there are, once that is known. */
   #present: ReadonlySet<string> | undefined
 
   constructor(config: PushConfig, deps: SourceDeps) {
     this.#config = config
     this.#deps = deps
+    this.#ledger = ledgerOf(deps.pushed)
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -112,7 +137,9 @@ class Receiver implements PushReceiver {
     const known = this.#pods.get(origin)
     if (known !== undefined) return known
     if (this.#pods.size >= this.#config.podsMax) return undefined
-    const pod: Pod = { instances: new Map(), heardMs, state: 'awaited' }
+    const instances: Instances = this.#ledger.get(origin) ?? new Map<string, Instance>()
+    this.#ledger.set(origin, instances)
+    const pod: Pod = { instances, heardMs, state: 'awaited' }
     this.#pods.set(origin, pod)
     return pod
   }
@@ -124,12 +151,16 @@ class Receiver implements PushReceiver {
       return known
     }
     // An instance is remembered for as long as a retry of a report of its would be taken.
-    for (const [name, one] of pod.instances)
-      if (heardMs - one.heardMs > this.#config.maxAge + AHEAD_MAX_MS) pod.instances.delete(name)
+    this.#forget(pod.instances, heardMs)
     if (pod.instances.size >= INSTANCES_MAX) return undefined
     const instance = { sequences: new Sequences(), heardMs }
     pod.instances.set(report.instance, instance)
     return instance
+  }
+
+  #forget(instances: Instances, nowMs: number): void {
+    for (const [name, { heardMs }] of instances)
+      if (nowMs - heardMs > this.#config.maxAge + AHEAD_MAX_MS) instances.delete(name)
   }
 
   #look(nowMs: number): void {
@@ -142,6 +173,11 @@ class Receiver implements PushReceiver {
       const expected = this.#present?.has(origin) === true
       if (!expected && silentMs > Math.max(goneAfter, maxAge + AHEAD_MAX_MS))
         this.#pods.delete(origin)
+    }
+    for (const [origin, instances] of this.#ledger) {
+      if (this.#pods.has(origin)) continue
+      this.#forget(instances, nowMs)
+      if (instances.size === 0) this.#ledger.delete(origin)
     }
   }
 
