@@ -109,7 +109,10 @@ export interface FetchedBatch {
   readonly fetchedOffset: number
   /** Offset after the last message, control record or compacted gap in this batch. */
   readonly nextOffset: number
-  /** End of what this reader may see, when the broker answered; `nextOffset` reaches it: caught up. */
+  /**
+   * End of what was published when the broker answered; `nextOffset` reaches it: caught up. A transaction under way
+   * keeps a `read-committed` reader before it, also from what others have written since.
+   */
   readonly endOffset: number
   /** Wall time at which the fetch was sent. */
   readonly askedMs: number

@@ -180,3 +180,21 @@ test('retention that is shorter than the window: nothing is told before the wind
   )
   expect(reading.counts()).toEqual({})
 })
+
+test('what a transaction under way has written is not passed over, and nothing is whole before its end', async () => {
+  const topic = await peer.topic(1)
+  const truth = new Truth()
+  const producer = peer.kafka.producer({ transactionalId: topic, maxInFlightRequests: 1 })
+  await producer.connect()
+  const open = await producer.transaction()
+  await open.send({ topic, messages: truth.events(30) })
+  const sentMs = systemClock.nowMs()
+  const reading = run({ topic, expect: [{ class: 'person' }] })
+  await eventually('a complaint', () =>
+    Promise.resolve(expect(reading.failure()).toMatch(/read up to|not every partition|whole/)),
+  )
+  expect(reading.headMs()).toBeLessThan(sentMs)
+  await open.commit()
+  await producer.disconnect()
+  await becomes(() => reading.counts(), truth.counts)
+})

@@ -70,7 +70,7 @@ export function countEvents(
     async run(signal) {
       const totals = new Totals(totalsSettings(config))
       const publisher = new Publisher(
-        { topic: config.topic, windowMs: config.window },
+        { topic: config.topic, windowMs: config.window, fingerprint: fingerprintOf(config) },
         { name, client, windows, clock, sink, totals, report },
       )
       const consume = () => client.consume(consumption(config, client, deps, report), signal)
@@ -121,7 +121,6 @@ function consumption(
 function readerSettings(config: KafkaEventsConfig, deps: EventsDeps): ReaderSettings {
   return {
     topic: config.topic,
-    isolation: config.isolation,
     fingerprint: fingerprintOf(config),
     decode: jsonDecode(config),
     bounds: config.values.map(({ buckets }) => buckets),

@@ -10,6 +10,8 @@ import type { Reach, Totals } from './totals.ts'
 export interface PublisherSettings {
   readonly topic: string
   readonly windowMs: number
+  /** As the reader's: what another configuration has counted means something else. */
+  readonly fingerprint: string
 }
 
 export interface PublisherDeps {
@@ -44,7 +46,7 @@ export class Publisher {
   /** Once: what changed since, as far as every partition is read. */
   async publish(signal: AbortSignal): Promise<void> {
     const { clock, windows, totals } = this.#deps
-    const { topic } = this.#settings
+    const { topic, fingerprint } = this.#settings
     await this.#look(signal)
     const asked = new Map(
       this.#partitions.map((partition) => [storeKey(topic, partition), totals.since(partition)]),
@@ -52,7 +54,9 @@ export class Publisher {
     const found = await windows.changes(asked, signal)
     for (const partition of this.#partitions) {
       const state = found.get(storeKey(topic, partition))
-      if (state !== undefined) totals.take(partition, state)
+      // Replicas of two configurations share a store while one is replaced by the other.
+      const ours = state?.position.lineage.split('/')[1] === fingerprint
+      if (state !== undefined && ours) totals.take(partition, state)
     }
     if (!signal.aborted) this.#tell(totals.reach(this.#partitions), clock.nowMs())
   }

@@ -6,13 +6,12 @@ import type {
   WindowState,
   WindowStore,
 } from '../../../ports.ts'
-import type { BatchVerdict, Consumption, FetchedBatch, KafkaClient } from '../client.ts'
+import type { BatchVerdict, FetchedBatch, KafkaClient } from '../client.ts'
 import type { CountSettings } from './counts.ts'
 import { PartitionCounts } from './counts.ts'
 
 export interface ReaderSettings extends CountSettings {
   readonly topic: string
-  readonly isolation: Consumption['isolation']
   /** Changes with what would make stored counts mean something else. */
   readonly fingerprint: string
 }
@@ -29,6 +28,8 @@ export interface ReaderDeps {
 interface Open {
   counts: PartitionCounts
   position: WindowPosition
+  /** The counts hold messages of which it is not known whether the store has them. */
+  unsure: boolean
 }
 
 const COMMIT_AGAIN_MS = 200
@@ -88,10 +89,13 @@ export class TopicReader {
     const open = this.#open.get(batch.partition)
     if (open === undefined) return { from: batch.fetchedOffset }
     const { position, counts } = open
+    // Broken off while it was stored: counting the same messages once more would count them twice.
+    if (open.unsure) return this.#again(batch.partition, open, signal)
     if (batch.fetchedOffset !== position.offset) return { from: position.offset }
     const throughMs = throughOf(batch, position.throughMs)
     const moved = batch.nextOffset !== batch.fetchedOffset
     if (!moved && throughMs - position.throughMs < TIME_STEP_MS) return 'continue'
+    open.unsure = true
     counts.add(batch.messages, batch.askedMs)
     const next: WindowPosition = {
       lineage: position.lineage,
@@ -108,9 +112,10 @@ export class TopicReader {
     const there = await this.#commit(batch.partition, change, signal)
     if (there?.lineage === next.lineage && there.offset === next.offset) {
       open.position = next
+      open.unsure = false
       return 'continue'
     }
-    return this.#again(batch.partition, signal)
+    return this.#again(batch.partition, open, signal)
   }
 
   /** Commits until the store has an answer; resolves with the position that is there then. */
@@ -136,17 +141,26 @@ export class TopicReader {
   }
 
   /** Somebody else was here, or the store has gone back: what it holds is what counts. */
-  async #again(partition: number, signal: AbortSignal): Promise<BatchVerdict> {
+  async #again(partition: number, open: Open, signal: AbortSignal): Promise<BatchVerdict> {
     const { windows } = this.#deps
     const stored = await windows.load(storeKey(this.#settings.topic, partition), signal)
     if (stored === undefined)
       throw new TidelineError('unavailable', 'the window store has lost its content: begun anew')
+    if (readingOf(stored.position) !== readingOf(open.position))
+      throw new TidelineError(
+        'unavailable',
+        'another configuration of this source counts the partition: begun anew',
+      )
     this.#open.set(partition, this.#resumed(stored))
     return { from: stored.position.offset }
   }
 
   #resumed(stored: WindowState): Open {
-    return { counts: new PartitionCounts(this.#settings, stored), position: stored.position }
+    return {
+      counts: new PartitionCounts(this.#settings, stored),
+      position: stored.position,
+      unsure: false,
+    }
   }
 
   async #begin(partition: number, log: Log, signal: AbortSignal): Promise<Open> {
@@ -176,13 +190,14 @@ export class TopicReader {
 
   /** From the first message that the longest window may reach. */
   async #anew(partition: number, log: Log, reading: string, signal: AbortSignal): Promise<Open> {
-    const { topic, isolation, windowMs, bucketMs } = this.#settings
+    const { topic, windowMs, bucketMs } = this.#settings
     const { client, clock } = this.#deps
     const nowMs = clock.nowMs()
     const fromMs = nowMs - windowMs - 2 * bucketMs
     const at = { timestampMs: fromMs }
+    // What a transaction under way has written is to come: only who sees it does not begin behind it.
     const found = await client.listOffsets(
-      { topic, partitions: [partition], at, isolation },
+      { topic, partitions: [partition], at, isolation: 'read-uncommitted' },
       signal,
     )
     const first = found.get(partition)
@@ -193,8 +208,13 @@ export class TopicReader {
     const counts = new PartitionCounts(this.#settings, { coverMs })
     const lineage = `${reading}${offset}@${nowMs}`
     const position = { lineage, offset, throughMs: coverMs, memo: JSON.stringify(counts.memo) }
-    return { counts, position }
+    return { counts, position, unsure: false }
   }
+}
+
+/** The topic and the configuration that a position belongs to. */
+function readingOf({ lineage }: WindowPosition): string {
+  return lineage.slice(0, lineage.lastIndexOf('/') + 1)
 }
 
 interface Log {

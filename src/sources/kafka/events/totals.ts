@@ -22,6 +22,8 @@ interface Partition {
   offset: number
   throughMs: number
   memo: Memo
+  /** What the store still had when it was read whole begins here. */
+  keptMs: number
   readonly buckets: Map<number, Bucket>
   known: ReadonlyMap<string, number>
 }
@@ -76,10 +78,14 @@ export class Totals {
       offset: 0,
       throughMs: 0,
       memo: readMemo(position),
+      keptMs: 0,
       buckets: new Map(),
       known: new Map(),
     }
-    if (whole) for (const startMs of of.buckets.keys()) this.#replace(of, startMs, new Map())
+    if (whole) {
+      for (const startMs of of.buckets.keys()) this.#replace(of, startMs, new Map())
+      of.keptMs = position.throughMs - this.#settings.windowMs - 2 * this.#settings.bucketMs
+    }
     for (const [startMs, content] of buckets)
       if (startMs === KNOWN_AT) of.known = readKnown(content)
       else this.#replace(of, startMs, readBucket(content))
@@ -94,7 +100,9 @@ export class Totals {
     for (const partition of partitions) {
       const of = this.#partitions.get(partition)
       if (of === undefined) return undefined
-      const { coverMs, overflowMs } = of.memo
+      const { overflowMs } = of.memo
+      // Beside a partition that is far behind, the others have dropped what its window reaches.
+      const coverMs = Math.max(of.memo.coverMs, of.keptMs)
       const behind = reach === undefined || of.throughMs < reach.throughMs
       reach = {
         throughMs: behind ? of.throughMs : (reach?.throughMs ?? 0),

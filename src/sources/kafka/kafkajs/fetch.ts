@@ -20,7 +20,7 @@ export interface FetchedPartition {
   readonly partition: number
   /** A Kafka error code; 0 where there is none. */
   readonly error: number
-  /** End of what a reader of this isolation may see. */
+  /** End of what is published, transactions under way included. */
   readonly endOffset: number
   readonly aborted: readonly AbortedTransaction[]
   /** Record batches as they are. */
@@ -57,33 +57,29 @@ export function fetchFrom(broker: Broker, query: FetchQuery): Promise<readonly F
       topics,
     }),
     response: {
-      decode: (raw) => Promise.resolve(answerOf(new Bytes(raw), query.isolation)),
+      decode: (raw) => Promise.resolve(answerOf(new Bytes(raw))),
       parse: (decoded) => Promise.resolve(decoded),
     },
     requestTimeout: query.maxWaitMs + ANSWER_MS,
   })
 }
 
-function answerOf(bytes: Bytes, isolation: FetchQuery['isolation']): readonly FetchedPartition[] {
+function answerOf(bytes: Bytes): readonly FetchedPartition[] {
   bytes.int32() // time to hold back
   bytes.int16() // error of the session, of which there is none
   bytes.int32() // session
   const topics = bytes.array(() => {
     const topic = bytes.string()
-    return bytes.array(() => partitionOf(bytes, topic, isolation))
+    return bytes.array(() => partitionOf(bytes, topic))
   })
   return topics.flat()
 }
 
-function partitionOf(
-  bytes: Bytes,
-  topic: string,
-  isolation: FetchQuery['isolation'],
-): FetchedPartition {
+function partitionOf(bytes: Bytes, topic: string): FetchedPartition {
   const partition = bytes.int32()
   const error = bytes.int16()
   const highWatermark = bytes.int64()
-  const lastStable = bytes.int64()
+  bytes.int64() // last stable offset
   bytes.int64() // log start
   const aborted = bytes.array(() => {
     const producerId = bytes.buffer.readBigInt64BE(bytes.at)
@@ -93,8 +89,7 @@ function partitionOf(
   bytes.int32() // replica to be preferred
   const length = bytes.int32()
   const records = length <= 0 ? NOTHING : bytes.take(length)
-  const endOffset = isolation === 'read-committed' ? lastStable : highWatermark
-  return { topic, partition, error, endOffset, aborted, records }
+  return { topic, partition, error, endOffset: highWatermark, aborted, records }
 }
 
 const NOTHING = Buffer.alloc(0)

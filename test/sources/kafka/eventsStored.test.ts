@@ -1,0 +1,140 @@
+/** Counts and the store they go to, where something is broken off, behind, or of another configuration. */
+import { expect, test } from 'vitest'
+import { systemClock } from '../../../src/clock.ts'
+import type { WindowStore } from '../../../src/ports.ts'
+import type { FetchedBatch, KafkaClient } from '../../../src/sources/kafka/client.ts'
+import { Publisher } from '../../../src/sources/kafka/events/publisher.ts'
+import { TopicReader } from '../../../src/sources/kafka/events/reader.ts'
+import { Totals } from '../../../src/sources/kafka/events/totals.ts'
+import { memoryWindows } from '../../../src/store/memoryWindows.ts'
+
+const TOPIC = 'detections'
+const WINDOW_MS = 60_000
+const BUCKET_MS = 250
+const never = new AbortController().signal
+
+/** Two partitions, from offset 0 on. */
+const client: KafkaClient = {
+  topics: () => Promise.resolve(new Map([[TOPIC, { id: 'topic-id', partitions: [0, 1] }]])),
+  listOffsets: ({ partitions, at }) =>
+    Promise.resolve(new Map(partitions.map((one) => [one, { offset: at === 'latest' ? 100 : 0 }]))),
+  committed: () => Promise.reject(new Error('not asked')),
+  group: () => Promise.reject(new Error('not asked')),
+  messageTimes: () => Promise.reject(new Error('not asked')),
+  consume: () => Promise.reject(new Error('not asked')),
+  close: () => Promise.resolve(),
+}
+
+function reader(windows: WindowStore, fingerprint = 'ours', clock = systemClock): TopicReader {
+  const settings = {
+    ...{ topic: TOPIC, fingerprint, bounds: [], bucketMs: BUCKET_MS, windowMs: WINDOW_MS },
+    ...{ latenessMs: 120_000, futureMs: 5000, maxSeries: 10, dropped: () => undefined },
+    decode: (message: { timestampMs: number }, into: { timeMs: number; labels: string[] }) => {
+      into.timeMs = message.timestampMs
+      into.labels[0] = 'person'
+      return 'event' as const
+    },
+  }
+  return new TopicReader(settings, {
+    ...{ client, windows, clock },
+    storeFailed: () => undefined,
+  })
+}
+
+function totals(): Totals {
+  return new Totals({
+    ...{ topic: TOPIC, metric: 'detections', labelNames: ['class'], expected: [], values: [] },
+    ...{ bucketMs: BUCKET_MS, windowMs: WINDOW_MS, forgetMs: 3_600_000 },
+  })
+}
+
+function batch(partition: number, fetchedOffset: number, count: number, atMs: number) {
+  const messages = Array.from({ length: count }, (_, index) => ({
+    ...{ offset: fetchedOffset + index, timestampMs: atMs, key: null, value: null, headers: {} },
+  }))
+  const nextOffset = fetchedOffset + count
+  const made: FetchedBatch = {
+    ...{ topic: TOPIC, partition, fetchedOffset, nextOffset, endOffset: nextOffset },
+    ...{ askedMs: atMs + 10, messages },
+  }
+  return made
+}
+
+async function counted(windows: WindowStore, partition: number): Promise<number> {
+  const memo = (await windows.load(`${TOPIC}/${partition}`, never))?.position.memo
+  return (JSON.parse(memo ?? '{}') as { counted: number }).counted
+}
+
+test('messages whose storing was broken off are counted once when they are read again', async () => {
+  const windows = memoryWindows()
+  let down = false
+  const failing: WindowStore = {
+    ...windows,
+    commit: (...of) => (down ? Promise.reject(new Error('down')) : windows.commit(...of)),
+  }
+  const reading = reader(failing)
+  await reading.assigned([0], never)
+  const messages = batch(0, 0, 5, systemClock.nowMs())
+  down = true
+  const brokenOff = new AbortController()
+  const storing = reading.batch(messages, brokenOff.signal)
+  brokenOff.abort()
+  await expect(storing).rejects.toThrow()
+  down = false
+  while ((await reading.batch(messages, never)) !== 'continue');
+  expect(await counted(windows, 0)).toBe(5)
+})
+
+test('a window is not whole where another partition has dropped what it reaches', async () => {
+  const windows = memoryWindows()
+  const nowMs = systemClock.nowMs()
+  const longAgo = { ...systemClock, nowMs: () => nowMs - 300_000 }
+  const reading = reader(windows, 'ours', longAgo)
+  await reading.assigned([0, 1], never)
+  // The one is read up to now, the other up to 30 s ago: its window reaches 90 s back.
+  await reading.batch(batch(1, 0, 1, nowMs - 30_000), never)
+  await reading.batch(batch(0, 0, 7, nowMs - 80_000), never)
+  await reading.batch(batch(0, 7, 1, nowMs), never)
+  const fresh = totals()
+  const asked = new Map([0, 1].map((partition) => [`${TOPIC}/${partition}`, undefined]))
+  const found = await windows.changes(asked, never)
+  for (const partition of [0, 1]) {
+    const state = found.get(`${TOPIC}/${partition}`)
+    if (state !== undefined) fresh.take(partition, state)
+  }
+  const reach = fresh.reach([0, 1])
+  expect(reach?.throughMs).toBe(nowMs - 30_000 + 10)
+  expect(reach?.coverMs).toBeGreaterThan((reach?.throughMs ?? 0) - WINDOW_MS)
+})
+
+test('what another configuration has counted is neither told nor added to', async () => {
+  const windows = memoryWindows()
+  const ours = reader(windows)
+  await ours.assigned([0, 1], never)
+  const theirs = reader(windows, 'theirs')
+  await theirs.assigned([0, 1], never)
+  const nowMs = systemClock.nowMs()
+  await theirs.batch(batch(0, 0, 3, nowMs), never)
+  await expect(ours.batch(batch(0, 0, 3, nowMs), never)).rejects.toThrow(/another configuration/)
+  expect(await counted(windows, 0)).toBe(3)
+
+  const failures: string[] = []
+  const told = totals()
+  const publisher = new Publisher(
+    { topic: TOPIC, windowMs: WINDOW_MS, fingerprint: 'ours' },
+    {
+      ...{ name: 'events', client, windows, clock: systemClock, totals: told },
+      sink: {
+        write: () => Promise.reject(new Error('nothing is to be written')) as never,
+        fail: () => undefined,
+        end: () => undefined,
+      },
+      report: {
+        failed: (thrown) => failures.push(String(thrown)),
+        recovered: () => failures.push('recovered'),
+      },
+    },
+  )
+  await publisher.publish(never)
+  expect(failures.join()).toContain('not every partition')
+})
