@@ -93,7 +93,7 @@ function observe(signal: Signal, group: Group, nowMs: number, unattributed: numb
   const window = apart ? { ...signal.window, function: 'rate' as const } : signal.window
   if (values.length < series.length) values = new Float64Array(series.length * 2)
   const buckets: { le: number; value: number }[] = []
-  const mean = { sum: 0, count: 0 }
+  const mean = { sum: 0, count: 0, unpaired: 0 }
   let fresh = 0
   let stale = 0
   let warmingUp = 0
@@ -114,7 +114,11 @@ function observe(signal: Signal, group: Group, nowMs: number, unattributed: numb
     fresh += 1
     if (result.dataMs < dataMs) dataMs = result.dataMs
     if (bounds !== undefined) buckets.push({ le: bounds[index] ?? NaN, value: result.value })
-    if (counting !== undefined) mean[counting[index] === true ? 'count' : 'sum'] += result.value
+    if (counting !== undefined) {
+      const counts = counting[index] === true
+      mean[counts ? 'count' : 'sum'] += result.value
+      mean.unpaired += counts ? 1 : -1
+    }
   }
   const counts = { fresh, stale, warmingUp }
   if (fresh === 0) return { value: undefined, dataMs: NaN, counts, unattributed }
@@ -124,7 +128,8 @@ function observe(signal: Signal, group: Group, nowMs: number, unattributed: numb
 
 interface Known {
   readonly buckets: { le: number; value: number }[]
-  readonly mean: { readonly sum: number; readonly count: number }
+  /** `unpaired`: by how many the counts are more than the sums; one without the other says nothing. */
+  readonly mean: { readonly sum: number; readonly count: number; readonly unpaired: number }
   readonly fresh: number
 }
 
@@ -132,7 +137,8 @@ interface Known {
 function valueOf(signal: Signal, group: Group, { buckets, mean, fresh }: Known) {
   if (group.bounds !== undefined)
     return histogramQuantile(signal.window.quantile, mergeBuckets(buckets))
-  if (group.counting !== undefined) return mean.count > 0 ? mean.sum / mean.count : undefined
+  if (group.counting !== undefined)
+    return mean.count > 0 && mean.unpaired === 0 ? mean.sum / mean.count : undefined
   return combine(signal.combine.function, values, fresh)
 }
 

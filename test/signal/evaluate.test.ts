@@ -320,6 +320,18 @@ describe('groups', () => {
     expect(one(at(30))).toMatchObject({ state: 'absent', reason: 'no-observations' })
   })
 
+  test.each(['m_sum', 'm_count'])('a mean of parts of which one has only %s is absent', (only) => {
+    const signal = signalOf({ window: { function: 'mean', durationMs: 60_000, quantile: 0 } })
+    const { put, at } = stage(signal)
+    const both = (value: number) =>
+      ['m_sum', 'm_count'].map((metric) => ({ metric, value, kind: 'cumulative' }) as const)
+    for (const seconds of [0, 30]) {
+      put(seconds, 'p1', both(seconds))
+      put(seconds, 'p2', [{ metric: only, value: seconds, kind: 'cumulative' }])
+    }
+    expect(one(at(30)).state).toBe('absent')
+  })
+
   test('a histogram in which nothing was observed has no quantile', () => {
     const signal = signalOf({ window: { function: 'quantile', durationMs: 60_000, quantile: 0.5 } })
     const { at, put } = stage(signal)
