@@ -46,6 +46,7 @@ export function createSelfMetrics(from: SelfMetricsSources): SelfMetrics {
   collectDefaultMetrics({ register: registry })
   engineMetrics(registry, from)
   readingMetrics(registry, from)
+  forecastMetrics(registry, from)
   sourceMetrics(registry, from)
   behaviorMetrics(registry, from)
   const requests = new Histogram({
@@ -174,6 +175,41 @@ function readingMetrics(registry: Registry, from: SelfMetricsSources): void {
         if (times.length === 0) continue
         const ageMs = from.nowMs() - Math.min(...times)
         this.set({ namespace: signal.namespace, signal: signal.name }, ageMs / 1000)
+      }
+    },
+  })
+}
+
+function forecastMetrics(registry: Registry, from: SelfMetricsSources): void {
+  const labelNames = ['namespace', 'signal']
+  const forecasts = () =>
+    [...from.reader.all()].flatMap(({ signal: { namespace, name }, readings }) =>
+      readings.flatMap(({ why }) =>
+        why.forecast === undefined
+          ? []
+          : [{ labels: { namespace, signal: name }, ...why.forecast }],
+      ),
+    )
+  new Gauge({
+    name: 'tideline_forecast_off',
+    help: 'Readings whose forecast is off since the same time yesterday does better.',
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { labels, trusted } of forecasts()) this.inc(labels, trusted ? 0 : 1)
+    },
+  })
+  new Gauge({
+    name: 'tideline_forecast_loss',
+    help: 'Mean pinball loss of the recent past (ln load), summed over readings: of the forecast and of the same time yesterday.',
+    labelNames: [...labelNames, 'of'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { labels, loss, seasonalLoss } of forecasts()) {
+        this.inc({ ...labels, of: 'forecast' }, loss)
+        this.inc({ ...labels, of: 'yesterday' }, seasonalLoss)
       }
     },
   })

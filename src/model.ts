@@ -210,6 +210,17 @@ export interface BehaviorWindow {
   readonly reason: string
 }
 
+/** What is expected of a load, and how well such forecasts did lately. */
+export interface Forecast {
+  /** Upper quantile (0.95) of the largest load until a pod ordered now would serve. */
+  readonly upper: number
+  /** False while the same time yesterday does better: the fixed window rules then. */
+  readonly trusted: boolean
+  /** Mean pinball losses of the recent past, of ln load: this forecast's, and that of the same time yesterday. */
+  readonly loss: number
+  readonly seasonalLoss: number
+}
+
 /** Why a reading has the value it has; told to people, logged never. */
 export interface Why {
   /** What the window and combine gave, before any hold or fallback. */
@@ -221,6 +232,7 @@ export interface Why {
   /** What the sources say of how the value came to be, such as an estimate in place of a measurement. */
   readonly notes?: readonly string[]
   readonly hold?: { readonly untilMs: number; readonly fromMs: number; readonly reason: string }
+  readonly forecast?: Forecast
   /** What the HPA's behaviour is to be, where the hold is left to it. */
   readonly window?: BehaviorWindow
   /** A declared answer is in force in place of data. */

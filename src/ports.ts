@@ -7,6 +7,7 @@ import type {
   Batch,
   BehaviorWindow,
   FailureCode,
+  Forecast,
   OriginHealth,
   Selection,
   Series,
@@ -257,6 +258,7 @@ export interface Stabilized {
   readonly cause: HoldCause
   /** Upper quantile of the largest value until a pod ordered now would serve, where it is forecast. */
   readonly forecastUpper?: number
+  readonly forecast?: Forecast
   /** Present while `value` exceeds `observed`: since when, the earliest time it can fall, and why not now. */
   readonly hold?: { readonly untilMs: number; readonly fromMs: number; readonly reason: string }
   /** Present where the hold is left to the HPA's behaviour. */

@@ -1,3 +1,4 @@
+import type { Forecast } from '../model.ts'
 import type { HoldCause, Stabilized, Stabilizer, StabilizerState } from '../ports.ts'
 import { Predictor } from './predictor.ts'
 import { SLOT_MS } from './recent.ts'
@@ -43,6 +44,9 @@ interface PredictiveState extends StabilizerState {
   held: number
   /** What was told of the value in force, until the next slot. */
   told: { readonly cause: HoldCause; readonly count: number; readonly reason: string } | undefined
+  /** And of the forecast, with the slot it belongs to. */
+  forecast: Forecast | undefined
+  forecastCount: number
 }
 
 /**
@@ -66,6 +70,8 @@ export function createPredictiveStabilizer(options: PredictiveOptions): Stabiliz
       heldFromMs: 0,
       held: 0,
       told: undefined,
+      forecast: undefined,
+      forecastCount: 0,
     }),
     step(state, observed, nowMs) {
       return step(state as PredictiveState, observed, { nowMs, options })
@@ -97,10 +103,22 @@ function step(
     state.held = value
   }
   const forecastUpper = predictor.count === 0 ? observed : predictor.upper
-  if (value <= observed) return { state, value, forecastUpper, cause: 'observed' }
+  const forecast = forecastOf(state)
+  if (value <= observed) return { state, value, forecastUpper, forecast, cause: 'observed' }
   const decision = { value, wanted, nowMs, options }
   const cause = causeOf(predictor, decision)
-  return { state, value, forecastUpper, cause, hold: explain(state, cause, decision) }
+  return { state, value, forecastUpper, forecast, cause, hold: explain(state, cause, decision) }
+}
+
+/** Made once for each slot: nothing of it changes between. */
+function forecastOf(state: PredictiveState): Forecast {
+  const { predictor } = state
+  if (state.forecast === undefined || state.forecastCount !== predictor.count) {
+    const { upper, trusted, losses } = predictor
+    state.forecast = { upper, trusted, loss: losses.own, seasonalLoss: losses.seasonal }
+    state.forecastCount = predictor.count
+  }
+  return state.forecast
 }
 
 interface Decision {

@@ -108,6 +108,13 @@ export class Predictor {
     return this.#weights.weights
   }
 
+  /** Mean pinball losses of the recent past, ours and that of the same time yesterday; 0 before there is one. */
+  get losses(): { readonly own: number; readonly seasonal: number } {
+    const weight = (1 - LOSS_KEEP ** this.#compared) / (1 - LOSS_KEEP)
+    if (weight === 0) return { own: 0, seasonal: 0 }
+    return { own: this.#loss / weight, seasonal: this.#naiveLoss / weight }
+  }
+
   /** Slots seen. */
   get count(): number {
     return this.#count

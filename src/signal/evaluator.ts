@@ -32,6 +32,8 @@ interface Evaluated {
   readonly definition: string
   readonly state: SignalState
   readonly stabilizer: Stabilizer | undefined
+  /** The forecast was on at the last tick, as far as there is one. */
+  trusted: boolean
 }
 
 export function createEvaluator(deps: EvaluatorDeps): Evaluator {
@@ -45,6 +47,7 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
     const startMs = clock.monotonicMs()
     view.prune(nowMs)
     const readings = evaluated.map((one) => evaluateOne(one, view, nowMs))
+    for (const [index, one] of evaluated.entries()) tellGate(one, readings[index], log)
     board.publish(readings, changed)
     changed = false
     lastDurationMs = clock.monotonicMs() - startMs
@@ -85,7 +88,21 @@ function prepare(signal: Signal, before: Evaluated | undefined): Evaluated {
   if (before?.definition === definition) return before
   const { stabilize, act } = signal
   const stabilizer = stabilize === undefined ? undefined : createStabilizer(stabilize, act)
-  return { signal, definition, state: initialState(), stabilizer }
+  return { signal, definition, state: initialState(), stabilizer, trusted: true }
+}
+
+/** A forecast that is switched off, or on again, is told once. */
+function tellGate(one: Evaluated, told: SignalReadings | undefined, log: Logger): void {
+  if (one.signal.stabilize?.policy !== 'predictive') return
+  const forecasts = told?.readings.flatMap(({ why }) => (why.forecast === undefined ? [] : [why.forecast])) // prettier-ignore
+  if (forecasts === undefined || forecasts.length === 0) return
+  const trusted = forecasts.every((forecast) => forecast.trusted)
+  if (trusted !== one.trusted)
+    log.info(trusted ? 'forecast-on' : 'forecast-off', {
+      signal: one.signal.id,
+      ...(trusted ? {} : { meaning: 'worse than the same time yesterday: the fixed window rules' }),
+    })
+  one.trusted = trusted
 }
 
 function evaluateOne(one: Evaluated, view: SeriesView, nowMs: number): SignalReadings {

@@ -33,14 +33,19 @@ export function holdReadings(
     const total = party.reduce((sum, reading) => sum + reading.value, 0)
     const step = stabilizer.step(holds.get(key) ?? stabilizer.initial(), total, nowMs)
     holds.set(key, step.state)
-    if (step.window !== undefined)
+    const { window, forecast, hold } = step
+    const told = {
+      ...(window === undefined ? {} : { window }),
+      ...(forecast === undefined ? {} : { forecast }),
+    }
+    if (window !== undefined || forecast !== undefined)
       for (const reading of party)
-        held.set(reading, { ...reading, why: { ...reading.why, window: step.window } })
-    if (step.hold === undefined) continue
+        held.set(reading, { ...reading, why: { ...reading.why, ...told } })
+    if (hold === undefined) continue
     const share = proportional(party, step.value / total)
     for (const reading of party) {
       const value = share ? reading.value * (step.value / total) : step.value / party.length
-      held.set(reading, { ...reading, value, why: { ...reading.why, hold: step.hold } })
+      held.set(reading, { ...reading, value, why: { ...reading.why, ...told, hold } })
     }
   }
   forgetEnded(holds, parties, nowMs)
