@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
 import type { WindowStore } from '../../../src/ports.ts'
 import type { FetchedBatch, KafkaClient } from '../../../src/sources/kafka/client.ts'
+import { kafkaEventsConfigSchema } from '../../../src/sources/kafka/events/config.ts'
 import { Publisher } from '../../../src/sources/kafka/events/publisher.ts'
 import { TopicReader } from '../../../src/sources/kafka/events/reader.ts'
 import { Totals } from '../../../src/sources/kafka/events/totals.ts'
@@ -137,4 +138,18 @@ test('what another configuration has counted is neither told nor added to', asyn
   )
   await publisher.publish(never)
   expect(failures.join()).toContain('not every partition')
+})
+
+test.each([
+  [{ metric: 'size_sum', values: [{ field: 'v', metric: 'size' }] }, 'values.0.metric'],
+  [{ metric: 'kafka_events_counted' }, 'metric'],
+  [{ values: ['a', 'a'].map((metric) => ({ field: 'v', metric })) }, 'values.1.metric'],
+  [
+    { labels: { le: { key: true } }, values: [{ field: 'v', metric: 'a', buckets: [1] }] },
+    'values.0.buckets',
+  ],
+])('two series of one name are refused: %j', (of, where) => {
+  const config = { brokers: ['kafka:9092'], topic: TOPIC, metric: 'detections', ...of }
+  const issues = kafkaEventsConfigSchema.safeParse(config).error?.issues ?? []
+  expect(issues.map(({ path }) => path.join('.'))).toEqual([where])
 })

@@ -133,10 +133,24 @@ export const kafkaEventsConfigSchema = z
       if (unknown.length > 0)
         refuse(['expect', index], `names ${unknown.join(', ')}, which labels does not`)
     }
-    const metrics = [config.metric, ...config.values.map(({ metric }) => metric)]
-    for (const [index, { metric }] of config.values.entries())
-      if (metrics.indexOf(metric) !== index + 1)
-        refuse(['values', index, 'metric'], 'must be another name than those before')
+    const taken = new Set([config.metric, 'kafka_events_counted', 'kafka_events_dropped'])
+    if (config.metric.startsWith('kafka_events_'))
+      refuse(['metric'], 'must not begin with kafka_events_, as counters of the reading do')
+    for (const [index, { metric, buckets }] of config.values.entries()) {
+      const series = ['_sum', '_count', ...(buckets.length > 0 ? ['_bucket'] : [])]
+      const twice = series.map((suffix) => metric + suffix).filter((name) => taken.has(name))
+      if (twice.length > 0 || taken.has(metric))
+        refuse(
+          ['values', index, 'metric'],
+          `must be another name: ${twice[0] ?? metric} is a series already`,
+        )
+      for (const name of [metric, ...series.map((suffix) => metric + suffix)]) taken.add(name)
+      if (buckets.length > 0 && names.includes('le'))
+        refuse(
+          ['values', index, 'buckets'],
+          'give the label le to series: name that in labels another',
+        )
+    }
   })
 
 export type KafkaEventsConfig = z.infer<typeof kafkaEventsConfigSchema>
