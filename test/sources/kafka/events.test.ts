@@ -198,3 +198,12 @@ test('what a transaction under way has written is not passed over, and nothing i
   await producer.disconnect()
   await becomes(() => reading.counts(), truth.counts)
 })
+
+test('an event ahead of its message is counted where the window begins between the two', async () => {
+  const topic = await peer.topic(1)
+  const nowMs = systemClock.nowMs()
+  const value = JSON.stringify({ ts: nowMs - 57_000, class: 'person' })
+  await peer.send(topic, 0, [{ value, timestamp: String(nowMs - 61_800) }])
+  const reading = run({ topic })
+  await becomes(() => reading.counts(), { person: 1 })
+})

@@ -190,11 +190,12 @@ export class TopicReader {
 
   /** From the first message that the longest window may reach. */
   async #anew(partition: number, log: Log, reading: string, signal: AbortSignal): Promise<Open> {
-    const { topic, windowMs, bucketMs } = this.#settings
+    const { topic, windowMs, bucketMs, futureMs } = this.#settings
     const { client, clock } = this.#deps
     const nowMs = clock.nowMs()
     const fromMs = nowMs - windowMs - 2 * bucketMs
-    const at = { timestampMs: fromMs }
+    // Messages may be of before their events.
+    const at = { timestampMs: fromMs - futureMs }
     // What a transaction under way has written is to come: only who sees it does not begin behind it.
     const found = await client.listOffsets(
       { topic, partitions: [partition], at, isolation: 'read-uncommitted' },
@@ -204,7 +205,7 @@ export class TopicReader {
     const offset = first?.offset ?? log.end
     // Where the log begins after the window, its messages may have been deleted: they were never counted.
     const deleted = offset === log.first && log.first > 0
-    const coverMs = deleted ? (first?.timestampMs ?? nowMs) : fromMs
+    const coverMs = deleted ? Math.max(fromMs, first?.timestampMs ?? nowMs) : fromMs
     const counts = new PartitionCounts(this.#settings, { coverMs })
     const lineage = `${reading}${offset}@${nowMs}`
     const position = { lineage, offset, throughMs: coverMs, memo: JSON.stringify(counts.memo) }
