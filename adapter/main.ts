@@ -46,6 +46,7 @@ import { writeReplay } from './replay.ts'
 import { openCertificate } from './servingCertificate.ts'
 import type { SelfMetrics } from './selfMetrics.ts'
 import { createSelfMetrics } from './selfMetrics.ts'
+import { openState } from './stateFile.ts'
 import { standalonePods } from './standalonePods.ts'
 import { VERSION } from './version.ts'
 
@@ -303,6 +304,7 @@ async function createEngine(
   const board = createBoard()
   const intervalMs = evaluation.interval
   const evaluator = createEvaluator({ clock, view: store, board, log, intervalMs })
+  const remembering = await openState(initial.adapter.state, evaluator, { clock, log })
   const secrets = secretReader({
     environment: process.env,
     clock,
@@ -340,7 +342,7 @@ async function createEngine(
     store,
     board,
     sourceNames,
-    components: [sources, evaluator, configFiles],
+    components: [sources, evaluator, configFiles, ...remembering],
     account: {
       reader: board,
       nowMs: clock.nowMs,
@@ -362,6 +364,7 @@ const FIXED_AT_START = [
   'podNamespaces',
   'windowStore',
   'behavior',
+  'state',
 ] as const
 
 function warnOfRestart(before: Config, after: Config, log: Logger): void {

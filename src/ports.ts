@@ -269,6 +269,10 @@ export interface Stabilized {
 export interface Stabilizer {
   initial(): StabilizerState
   step(state: StabilizerState, observed: number, nowMs: number): Stabilized
+  /** The state as JSON can carry it, bit by bit. */
+  save(state: StabilizerState): unknown
+  /** Undefined where it is not what `save` of the same policy, version and bounds made. */
+  load(saved: unknown): StabilizerState | undefined
 }
 
 /** What every edge reads. Reading has no effect, costs no upstream call and never waits. */

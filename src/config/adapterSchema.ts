@@ -219,6 +219,21 @@ const pushSchema = z
   })
   .meta({ description: 'gRPC port for reports of services; left out: none' })
 
+const stateSchema = z
+  .strictObject({
+    file: z.string().min(1).meta({
+      description:
+        'where it is written; its folder must exist, on a volume that outlives the pod; no two adapters share a file',
+    }),
+    every: positiveDurationSchema
+      .prefault('30s')
+      .meta({ description: 'how often it is written; at a stop as well' }),
+  })
+  .meta({
+    description:
+      'file in which holds in force and what was learned outlive a restart; left out: memory alone',
+  })
+
 export const adapterSpecSchema = z.strictObject({
   sources: z
     .array(sourceSchema)
@@ -240,6 +255,7 @@ export const adapterSpecSchema = z.strictObject({
   push: pushSchema.optional(),
   windowStore: windowStoreSchema.optional(),
   behavior: behaviorSchema.optional(),
+  state: stateSchema.optional(),
   podNamespaces: z
     .array(z.string().min(1))
     .optional()

@@ -1,4 +1,5 @@
 import { pinball } from './quantileRegression.ts'
+import type { Walk } from './walk.ts'
 
 /** Step of the calibration, in log units. */
 const STEP = 0.004
@@ -31,6 +32,13 @@ export class CalibratedExperts {
     this.shifts = new Float64Array(size)
     this.#losses = new Float64Array(size)
     this.#mix = new Float64Array(size)
+  }
+
+  visit(walk: Walk): void {
+    walk.array(this.shifts)
+    walk.array(this.#losses)
+    walk.array(this.#mix)
+    this.#learned = walk.flag(this.#learned)
   }
 
   /** `forecasts` are those of the time when they were made; NaN: there was none. */

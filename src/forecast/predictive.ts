@@ -4,6 +4,7 @@ import { Predictor } from './predictor.ts'
 import { SLOT_MS } from './recent.ts'
 import { SlidingMax } from './slidingMax.ts'
 import { Slots } from './slots.ts'
+import { readBack, type Walk, written } from './walk.ts'
 
 export interface PredictiveOptions {
   /** From the order of a pod to its service: how far ahead the forecast looks. */
@@ -32,6 +33,9 @@ const LONGEST_START_MS = 15 * 60_000
 /** What was learned of a load that went away is kept so long. */
 const REMEMBER_MS = 24 * 3600_000
 
+/** Grows with each change of what is learned, or of the order in which it is written. */
+const SAVED_VERSION = 1
+
 interface PredictiveState extends StabilizerState {
   keepUntilMs: number
   readonly predictor: Predictor
@@ -59,24 +63,67 @@ export function createPredictiveStabilizer(options: PredictiveOptions): Stabiliz
   const startMs = Math.min(options.startDelayMs, LONGEST_START_MS)
   const startSlots = Math.ceil(startMs / SLOT_MS)
   const { capacity } = options
+  const { minWindowMs, maxWindowMs } = options
+  const of = JSON.stringify([
+    ...['predictive', SAVED_VERSION, minWindowMs, maxWindowMs],
+    ...[options.maxHeadroom, startMs, capacity ?? null],
+  ])
+  const initial = (): PredictiveState => ({
+    keepUntilMs: 0,
+    predictor: new Predictor({ startSlots, ...(capacity === undefined ? {} : { capacity }) }),
+    slots: new Slots(),
+    floor: new SlidingMax(minWindowMs),
+    ceiling: new SlidingMax(maxWindowMs),
+    fallback: new SlidingMax(FALLBACK_WINDOW_MS),
+    heldFromMs: 0,
+    held: 0,
+    told: undefined,
+    forecast: undefined,
+    forecastCount: 0,
+  })
   return {
-    initial: (): PredictiveState => ({
-      keepUntilMs: 0,
-      predictor: new Predictor({ startSlots, ...(capacity === undefined ? {} : { capacity }) }),
-      slots: new Slots(),
-      floor: new SlidingMax(options.minWindowMs),
-      ceiling: new SlidingMax(options.maxWindowMs),
-      fallback: new SlidingMax(FALLBACK_WINDOW_MS),
-      heldFromMs: 0,
-      held: 0,
-      told: undefined,
-      forecast: undefined,
-      forecastCount: 0,
-    }),
+    initial,
+    save(opaque): SavedPredictive {
+      const state = opaque as PredictiveState
+      const { told, forecast } = state
+      const bits = written((walk) => visit(state, walk))
+      return {
+        of,
+        bits,
+        ...(told === undefined ? {} : { told }),
+        ...(forecast === undefined ? {} : { forecast }),
+      }
+    },
+    load(saved) {
+      const { of: whose, bits, told, forecast } = (saved ?? {}) as Partial<SavedPredictive>
+      if (whose !== of || typeof bits !== 'string') return undefined
+      const state = initial()
+      if (!readBack(bits, (walk) => visit(state, walk))) return undefined
+      state.told = told
+      state.forecast = forecast
+      return state
+    },
     step(state, observed, nowMs) {
       return step(state as PredictiveState, observed, { nowMs, options })
     },
   }
+}
+
+interface SavedPredictive {
+  /** Policy, version and options: a state of others means nothing here. */
+  readonly of: string
+  readonly bits: string
+  readonly told?: NonNullable<PredictiveState['told']>
+  readonly forecast?: Forecast
+}
+
+function visit(state: PredictiveState, walk: Walk): void {
+  for (const part of [state.predictor, state.slots, state.floor, state.ceiling, state.fallback])
+    part.visit(walk)
+  state.keepUntilMs = walk.number(state.keepUntilMs)
+  state.heldFromMs = walk.number(state.heldFromMs)
+  state.held = walk.number(state.held)
+  state.forecastCount = walk.number(state.forecastCount)
 }
 
 function step(

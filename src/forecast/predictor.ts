@@ -7,6 +7,7 @@ import { Release } from './release.ts'
 import { Season } from './season.ts'
 import { Trial } from './trial.ts'
 import { Weights } from './weigh.ts'
+import type { Walk } from './walk.ts'
 
 /** Forecasts: regression and calibrated experts, each at a high and a middling quantile. */
 const HIGH = 0.95
@@ -101,6 +102,26 @@ export class Predictor {
       regression.weights[MAX_2_MINUTES] = 1
       regression.weights[CONSTANT] = 0.1
     }
+  }
+
+  /** All that was learned; what `forecast` fills anew each time is left out. */
+  visit(walk: Walk): void {
+    this.planned = walk.number(this.planned)
+    this.upper = walk.number(this.upper)
+    this.trusted = walk.flag(this.trusted)
+    const learners = [...this.#regressions, this.#pulseRegression, this.#pulses, ...this.#experts]
+    const parts = [this.#recent, this.#season, ...this.#releases, ...this.#trials, this.#weights]
+    for (const part of [...learners, ...parts]) part.visit(walk)
+    for (const row of this.#rows) visitRow(row, walk)
+    walk.array(this.#heads)
+    walk.array(this.#minutes)
+    this.#count = walk.number(this.#count)
+    this.#peak = walk.number(this.#peak)
+    this.#work = walk.number(this.#work)
+    this.#slots = walk.number(this.#slots)
+    this.#loss = walk.number(this.#loss)
+    this.#naiveLoss = walk.number(this.#naiveLoss)
+    this.#compared = walk.number(this.#compared)
   }
 
   /** Weight of each plan, the HPA's default last. */
@@ -268,5 +289,18 @@ function createRow(): Row {
     inputs: new Float64Array(FEATURES),
     candidates: new Float64Array(CANDIDATES).fill(NaN),
     made: [createMade(), createMade()],
+  }
+}
+
+function visitRow(row: Row, walk: Walk): void {
+  row.base = walk.number(row.base)
+  row.bin = walk.number(row.bin)
+  row.forecast = walk.number(row.forecast)
+  row.naive = walk.number(row.naive)
+  walk.array(row.inputs)
+  walk.array(row.candidates)
+  for (const made of row.made) {
+    walk.array(made.shifts)
+    made.blend = walk.number(made.blend)
   }
 }

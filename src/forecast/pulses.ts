@@ -1,3 +1,5 @@
+import type { Walk } from './walk.ts'
+
 const DAY_SHARE = 1 - Math.exp(-15 / 7200)
 /** A load so many times its two-hour mean is a pulse. */
 const PULSE = 1.6
@@ -17,6 +19,12 @@ export class Pulses {
   #mean = NaN
   #inPulse = false
   #beganSlot = -Infinity
+
+  visit(walk: Walk): void {
+    this.#mean = walk.number(this.#mean)
+    this.#inPulse = walk.flag(this.#inPulse)
+    this.#beganSlot = walk.number(this.#beganSlot)
+  }
 
   push(slot: number, load: number, floor: number): number {
     if (this.#mean !== this.#mean) this.#mean = load

@@ -1,3 +1,5 @@
+import type { Walk } from './walk.ts'
+
 /** Regularises the first steps of the adaptive rate. */
 const FIRST_SQUARE = 1e-2
 const FORGET = 0.99995
@@ -28,6 +30,13 @@ export class QuantileRegression {
     this.#tau = tau
     this.weights = new Float64Array(size)
     this.#squares = new Float64Array(size).fill(FIRST_SQUARE)
+  }
+
+  visit(walk: Walk): void {
+    walk.array(this.weights)
+    walk.array(this.#squares)
+    walk.array(this.#terms)
+    walk.array(this.#termSquares)
   }
 
   predict(inputs: Float64Array, bin: number): number {

@@ -1,3 +1,5 @@
+import type { Walk } from './walk.ts'
+
 /** Slots are the forecast's clock: everything is learned from mean loads over 15 s. */
 export const SLOT_MS = 15_000
 
@@ -34,6 +36,16 @@ export class Recent {
   smooth = 0
   readonly #raw = new Float64Array(SIZE)
   readonly #smooth = new Float64Array(SIZE)
+
+  visit(walk: Walk): void {
+    this.count = walk.number(this.count)
+    this.minute = walk.number(this.minute)
+    this.fiveMinutes = walk.number(this.fiveMinutes)
+    this.halfHour = walk.number(this.halfHour)
+    this.smooth = walk.number(this.smooth)
+    walk.array(this.#raw)
+    walk.array(this.#smooth)
+  }
 
   push(load: number): void {
     const at = this.count

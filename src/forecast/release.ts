@@ -1,3 +1,5 @@
+import type { Walk } from './walk.ts'
+
 const RING = 64
 const MASK = RING - 1
 /** A forecast that is no further below the plan is no reason to go down. */
@@ -22,6 +24,15 @@ export class Release {
   constructor(slots: number, startSlots: number) {
     this.slots = slots
     this.#plans = new Float64Array(startSlots + 2)
+  }
+
+  visit(walk: Walk): void {
+    this.plan = walk.number(this.plan)
+    this.below = walk.number(this.below)
+    this.#backlog = walk.number(this.#backlog)
+    this.#count = walk.number(this.#count)
+    walk.array(this.#recent)
+    walk.array(this.#plans)
   }
 
   push(forecast: number, load: number): void {

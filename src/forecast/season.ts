@@ -1,3 +1,5 @@
+import type { Walk } from './walk.ts'
+
 /**
  * What the load was at this time before: maxima over blocks of `BLOCK_SLOTS` slots, kept for a week and found
  * by wall time, so that a gap moves nothing. Loads are kept as 16-bit logarithms, true to 0.05 %: a week takes
@@ -17,6 +19,11 @@ function codeOf(load: number): number {
 export class Season {
   readonly #codes = new Uint16Array(SIZE)
   #head = -1
+
+  visit(walk: Walk): void {
+    walk.array(this.#codes)
+    this.#head = walk.number(this.#head)
+  }
 
   /** `slot` counts 15 s since 1970 on the wall clock. */
   push(slot: number, load: number): void {

@@ -1,3 +1,5 @@
+import type { Walk } from './walk.ts'
+
 /** One point for each so many ms, so that memory is bounded whatever the pace of the ticks. */
 const RESOLUTION_MS = 15_000
 
@@ -17,6 +19,13 @@ export class SlidingMax {
     const size = Math.ceil(windowMs / RESOLUTION_MS) + 3
     this.#values = new Float64Array(size)
     this.#times = new Float64Array(size)
+  }
+
+  visit(walk: Walk): void {
+    walk.array(this.#values)
+    walk.array(this.#times)
+    this.#first = walk.number(this.#first)
+    this.#length = walk.number(this.#length)
   }
 
   /** Takes a value in and answers the maximum. Points that seem to lie in the future (a clock step) go. */

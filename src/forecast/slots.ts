@@ -1,4 +1,5 @@
 import { SLOT_MS } from './recent.ts'
+import type { Walk } from './walk.ts'
 
 /** Longer without a tick than this, and than three times the last interval, is a gap. */
 const GAP_MS = 120_000
@@ -15,6 +16,16 @@ export class Slots {
   #sum = 0
   #fromMs = 0
   #load = 0
+
+  visit(walk: Walk): void {
+    this.mean = walk.number(this.mean)
+    this.#lastMs = walk.number(this.#lastMs)
+    this.#intervalMs = walk.number(this.#intervalMs)
+    this.#slot = walk.number(this.#slot)
+    this.#sum = walk.number(this.#sum)
+    this.#fromMs = walk.number(this.#fromMs)
+    this.#load = walk.number(this.#load)
+  }
 
   /** The tick at `nowMs` does not continue the one before. */
   restarts(nowMs: number): boolean {

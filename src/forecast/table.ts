@@ -2,6 +2,7 @@ import type { Stabilized, Stabilizer, StabilizerState } from '../ports.ts'
 import { type Line, Recent } from './recent.ts'
 import { SlidingMax } from './slidingMax.ts'
 import { Slots } from './slots.ts'
+import { readBack, type Walk, written } from './walk.ts'
 
 export interface TableOptions {
   readonly minWindowMs: number
@@ -41,6 +42,9 @@ export function tableWindow({ slope, fluctuation, pulseRisk }: Shape): {
   return { seconds: 60, rule: `${percent} %/min, fluctuation ${(fluctuation * 100).toFixed(0)} %` }
 }
 
+/** Grows with each change of what is written. */
+const SAVED_VERSION = 1
+
 interface TableState extends StabilizerState {
   keepUntilMs: number
   readonly slots: Slots
@@ -59,15 +63,29 @@ const FIRST = { slope: 0, fluctuation: 0, pulseRisk: false }
 export function createTableStabilizer({ minWindowMs, maxWindowMs }: TableOptions): Stabilizer {
   const bounded = (seconds: number) => Math.min(Math.max(seconds * 1000, minWindowMs), maxWindowMs)
   const windows = [60, 120, 300, 480]
+  const of = JSON.stringify(['table', SAVED_VERSION, minWindowMs, maxWindowMs])
+  const initial = (): TableState => ({
+    keepUntilMs: 0,
+    slots: new Slots(),
+    recent: new Recent(),
+    line: { level: 0, slope: 0, mean: 0, explained: 0, residual: 0 },
+    maxima: new Map(windows.map((seconds) => [seconds, new SlidingMax(bounded(seconds))])),
+    chosen: tableWindow(FIRST),
+  })
   return {
-    initial: (): TableState => ({
-      keepUntilMs: 0,
-      slots: new Slots(),
-      recent: new Recent(),
-      line: { level: 0, slope: 0, mean: 0, explained: 0, residual: 0 },
-      maxima: new Map(windows.map((seconds) => [seconds, new SlidingMax(bounded(seconds))])),
-      chosen: tableWindow(FIRST),
-    }),
+    initial,
+    save(opaque): SavedTable {
+      const state = opaque as TableState
+      return { of, bits: written((walk) => visit(state, walk)), chosen: state.chosen }
+    },
+    load(saved) {
+      const { of: whose, bits, chosen } = (saved ?? {}) as Partial<SavedTable>
+      if (whose !== of || typeof bits !== 'string' || chosen === undefined) return undefined
+      const state = initial()
+      if (!readBack(bits, (walk) => visit(state, walk))) return undefined
+      state.chosen = chosen
+      return state
+    },
     step(opaque, observed, nowMs): Stabilized {
       const state = opaque as TableState
       look(state, observed, nowMs)
@@ -88,6 +106,18 @@ export function createTableStabilizer({ minWindowMs, maxWindowMs }: TableOptions
       return { state, value, cause: 'window', hold }
     },
   }
+}
+
+interface SavedTable {
+  /** Policy, version and bounds: a state of others means nothing here. */
+  readonly of: string
+  readonly bits: string
+  readonly chosen: TableState['chosen']
+}
+
+function visit(state: TableState, walk: Walk): void {
+  for (const part of [state.slots, state.recent, ...state.maxima.values()]) part.visit(walk)
+  state.keepUntilMs = walk.number(state.keepUntilMs)
 }
 
 function look(state: TableState, observed: number, nowMs: number): void {

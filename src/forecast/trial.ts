@@ -1,3 +1,5 @@
+import type { Walk } from './walk.ts'
+
 /**
  * What a plan would have cost: tiny replays of the autoscaler, one for each target utilisation, that run along
  * with the load. A fleet orders capacity as an HPA does (10 % tolerance, at most doubling or four pods a step,
@@ -31,6 +33,21 @@ export class Trial {
   constructor(startSlots: number) {
     this.#length = startSlots + 1
     this.#ring = new Float64Array(COUNT * this.#length)
+  }
+
+  visit(walk: Walk): void {
+    walk.array(this.paid)
+    walk.array(this.violated)
+    walk.array(this.flaps)
+    walk.array(this.#ordered)
+    walk.array(this.#queue)
+    walk.array(this.#ring)
+    walk.array(this.#ready)
+    walk.array(this.#readyAt)
+    walk.array(this.#wentDown)
+    walk.array(this.#isDown)
+    this.#count = walk.number(this.#count)
+    this.#plan = walk.number(this.#plan)
   }
 
   /** One slot: `load` came, `plan` is what the autoscaler reads next; `unit` is the smallest fleet. */

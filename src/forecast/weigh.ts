@@ -1,4 +1,5 @@
 import { type Trial, UTILISATIONS } from './trial.ts'
+import type { Walk } from './walk.ts'
 
 const COUNT = UTILISATIONS.length
 /** The utilisation at which the HPA's own default defines how much violation is accepted. */
@@ -40,6 +41,12 @@ export class Weights {
     this.scale = new Float64Array(prior.length)
     this.#costs = new Float64Array(prior.length)
     this.#weigh(0)
+  }
+
+  visit(walk: Walk): void {
+    walk.array(this.weights)
+    walk.array(this.scale)
+    walk.array(this.#costs)
   }
 
   /** `work` and `slots` are discounted sums, as those of the trials. */

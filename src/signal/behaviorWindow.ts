@@ -20,6 +20,16 @@ interface BehaviorState extends StabilizerState {
   readonly peaks: readonly Peak[]
 }
 
+/** What it is, and its version: a state of others means nothing here. */
+const OF = 'behavior 1'
+
+interface SavedBehavior {
+  readonly of: string
+  readonly inner: unknown
+  readonly peaks: readonly Peak[]
+  readonly keepUntilMs: number
+}
+
 /**
  * Lets another stabilizer decide and leaves the value as observed; what was decided is told as the window that
  * makes an HPA, which holds the largest of the observed, come to the same. Where the plan is above all that was
@@ -28,6 +38,17 @@ interface BehaviorState extends StabilizerState {
 export function createBehaviorStabilizer(inner: Stabilizer): Stabilizer {
   return {
     initial: (): BehaviorState => ({ inner: inner.initial(), peaks: [], keepUntilMs: 0 }),
+    save(opaque): SavedBehavior {
+      const { inner: state, peaks, keepUntilMs } = opaque as BehaviorState
+      return { of: OF, inner: inner.save(state), peaks, keepUntilMs }
+    },
+    load(saved) {
+      const { of, inner: within, peaks, keepUntilMs } = (saved ?? {}) as Partial<SavedBehavior>
+      if (of !== OF || typeof keepUntilMs !== 'number' || !Array.isArray(peaks)) return undefined
+      const state = inner.load(within)
+      if (state === undefined) return undefined
+      return { inner: state, peaks, keepUntilMs } satisfies BehaviorState as StabilizerState
+    },
     step(opaque, observed, nowMs): Stabilized {
       const state = opaque as BehaviorState
       const decided = inner.step(state.inner, observed, nowMs)

@@ -3,6 +3,7 @@ import type { Clock, Component, Logger, SeriesView, Stabilizer } from '../ports.
 import type { Board } from './board.ts'
 import type { SignalState } from './evaluate.ts'
 import { evaluateSignal, initialState } from './evaluate.ts'
+import { recallHolds, rememberHolds, rememberedHolds } from './remembered.ts'
 import { createStabilizer } from './stabilizers.ts'
 
 export interface EvaluatorDeps {
@@ -25,6 +26,10 @@ export interface Evaluator extends Component {
   /** Evaluates every signal at `nowMs` and publishes the readings. */
   tick(nowMs: number): void
   counters(): EvaluatorCounters
+  /** Holds in force and what was learned, signal by signal, as JSON can carry them. */
+  remember(): Iterable<unknown>
+  /** Takes what an earlier process told, for the signals that are set after this. */
+  recall(entries: readonly unknown[]): void
 }
 
 interface Evaluated {
@@ -40,6 +45,7 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
   const { clock, view, board, log, intervalMs } = deps
   let evaluated: readonly Evaluated[] = []
   let changed = true
+  let recalled = rememberedHolds([])
   let missedTicks = 0
   let lastDurationMs = 0
 
@@ -56,10 +62,28 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
   return {
     setSignals(signals) {
       const before = new Map(evaluated.map((one) => [one.signal.id, one]))
-      evaluated = signals.map((signal) => prepare(signal, before.get(signal.id)))
+      evaluated = signals.map((signal) => {
+        const one = prepare(signal, before.get(signal.id))
+        const { state, definition, stabilizer } = one
+        const told = recalled.get(signal.id)
+        recalled.delete(signal.id)
+        if (told === undefined || stabilizer === undefined) return one
+        const into = { holds: state.holds, definition, stabilizer }
+        const holds = recallHolds(told, into, { nowMs: clock.nowMs(), log })
+        if (holds > 0) log.info('holds-recalled', { signal: signal.id, holds })
+        return one
+      })
       changed = true
     },
     tick,
+    *remember() {
+      for (const { signal, definition, state, stabilizer } of evaluated)
+        if (stabilizer !== undefined && state.holds.size > 0)
+          yield rememberHolds({ signal: signal.id, definition }, state.holds, stabilizer)
+    },
+    recall(entries) {
+      recalled = rememberedHolds(entries)
+    },
     counters: () => ({ missedTicks, lastDurationMs }),
     async run(signal) {
       let dueMs = clock.monotonicMs()

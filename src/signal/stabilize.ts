@@ -4,6 +4,11 @@ interface FixedState extends StabilizerState {
   readonly points: readonly { readonly atMs: number; readonly value: number }[]
 }
 
+interface SavedFixed extends FixedState {
+  /** Policy, version and window: a state of others means nothing here. */
+  readonly of: string
+}
+
 const EMPTY: FixedState = { keepUntilMs: 0, points: [] }
 
 /**
@@ -12,8 +17,16 @@ const EMPTY: FixedState = { keepUntilMs: 0, points: [] }
  * decrease from the front, so the front is the maximum and each point is kept only while it could become it.
  */
 export function createFixedStabilizer(windowMs: number): Stabilizer {
+  const of = `fixed 1 ${windowMs}`
   return {
     initial: () => EMPTY,
+    save: (state): SavedFixed => ({ of, ...(state as FixedState) }),
+    load(saved) {
+      const { of: whose, keepUntilMs, points } = (saved ?? {}) as Partial<SavedFixed>
+      if (whose !== of || typeof keepUntilMs !== 'number' || !Array.isArray(points))
+        return undefined
+      return { keepUntilMs, points } satisfies FixedState as StabilizerState
+    },
     step(state, observed, nowMs): Stabilized {
       const points = (state as FixedState).points.filter(
         (point) => point.atMs > nowMs - windowMs && point.atMs <= nowMs && point.value > observed,

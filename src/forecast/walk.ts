@@ -1,0 +1,48 @@
+type Numbers = Float64Array | Uint16Array | Int32Array | Uint8Array
+
+/**
+ * One way through all that something has learned, for writing it and for reading it back: each class names its
+ * fields once, in one order, and takes the answer for the new value.
+ */
+export interface Walk {
+  array(values: Numbers): void
+  number(value: number): number
+  flag(value: boolean): boolean
+}
+
+/** All that `visit` shows, bit by bit (NaN and infinities too), as Base64. */
+export function written(visit: (walk: Walk) => void): string {
+  const parts: Uint8Array[] = []
+  const number = (value: number) => {
+    parts.push(bytesOf(Float64Array.of(value)))
+    return value
+  }
+  visit({
+    array: (values) => void parts.push(bytesOf(values)),
+    number,
+    flag: (value) => number(value ? 1 : 0) === 1,
+  })
+  return Buffer.concat(parts).toString('base64')
+}
+
+/** Puts back what `written` made; false, and what was visited is of no use, where the length is another. */
+export function readBack(text: string, visit: (walk: Walk) => void): boolean {
+  const bytes = Buffer.from(text, 'base64')
+  let at = 0
+  const array = (values: Numbers) => {
+    const end = at + values.byteLength
+    if (end <= bytes.length) bytesOf(values).set(bytes.subarray(at, end))
+    at = end
+  }
+  const one = new Float64Array(1)
+  const number = () => {
+    array(one)
+    return one[0] ?? NaN
+  }
+  visit({ array, number, flag: () => number() === 1 })
+  return at === bytes.length
+}
+
+function bytesOf(values: Numbers): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+}

@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto'
+import { open, readFile, rename } from 'node:fs/promises'
+import type { Clock, Component, Logger } from '../ports.ts'
+import { messageOf } from '../errors.ts'
+
+/** First line of the file; another one is another format. */
+const HEADER = 'tideline-state 1'
+/** What is more is left out, so that neither the disk nor the time of a write grows without bound. */
+const BYTES_MAX = 128 * 1024 * 1024
+
+export interface StateFileOptions {
+  readonly path: string
+  readonly everyMs: number
+  readonly clock: Clock
+  readonly log: Logger
+  /** What is to be remembered, the state of one moment; each entry is one that JSON can carry. */
+  entries(): Iterable<unknown>
+}
+
+/**
+ * Writes what is to be remembered to a file, every `everyMs` and at the end. The file is replaced in one step, so
+ * that a process that dies while writing leaves the one before: lines of JSON between a header and a SHA-256.
+ */
+export function createStateFile({
+  path,
+  everyMs,
+  clock,
+  log,
+  entries,
+}: StateFileOptions): Component {
+  async function write(): Promise<void> {
+    try {
+      const { text, left } = textOf(entries())
+      const temporary = `${path}.new`
+      const file = await open(temporary, 'w', 0o600)
+      try {
+        await file.writeFile(text)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      await rename(temporary, path)
+      if (left > 0) log.warn('state-too-large', { file: path, left, bytesMax: BYTES_MAX })
+    } catch (thrown) {
+      const mend = 'the folder must exist and be writable; until then a restart forgets the holds'
+      log.error('state-not-written', { file: path, error: messageOf(thrown), mend })
+    }
+  }
+  return {
+    async run(signal) {
+      while (!signal.aborted) {
+        await clock.sleep(everyMs, signal)
+        await write()
+      }
+    },
+  }
+}
+
+function textOf(entries: Iterable<unknown>): { readonly text: string; readonly left: number } {
+  const lines = [HEADER]
+  let length = 0
+  let left = 0
+  for (const entry of entries) {
+    const line = JSON.stringify(entry)
+    if (length + line.length > BYTES_MAX) left += 1
+    else {
+      lines.push(line)
+      length += line.length
+    }
+  }
+  const body = `${lines.join('\n')}\n`
+  return { text: `${body}${digest(body)}\n`, left }
+}
+
+/** What the file holds; nothing where there is none. One that is damaged is moved aside, and said so. */
+export async function readStateFile(path: string, log: Logger): Promise<readonly unknown[]> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') {
+      log.info('state-none', { file: path })
+      return []
+    }
+    log.error('state-not-read', { file: path, error: messageOf(thrown) })
+    return []
+  }
+  const entries = parse(text)
+  if (entries !== undefined) return entries
+  const aside = `${path}.corrupt`
+  log.error('state-corrupt', { file: path, movedTo: aside, effect: 'holds start anew' })
+  await rename(path, aside).catch((thrown: unknown) =>
+    log.error('state-not-moved', { file: path, error: messageOf(thrown) }),
+  )
+  return []
+}
+
+function parse(text: string): readonly unknown[] | undefined {
+  const end = text.lastIndexOf('\n', text.length - 2) + 1
+  const body = text.slice(0, end)
+  if (text.slice(end) !== `${digest(body)}\n`) return undefined
+  const [header, ...lines] = body.trimEnd().split('\n')
+  if (header !== HEADER) return undefined
+  try {
+    return lines.map((line): unknown => JSON.parse(line))
+  } catch {
+    return undefined
+  }
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}
