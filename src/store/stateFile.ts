@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { FileHandle } from 'node:fs/promises'
 import { open, readFile, rename } from 'node:fs/promises'
 import type { Clock, Component, Logger } from '../ports.ts'
 import { messageOf } from '../errors.ts'
@@ -6,14 +7,14 @@ import { messageOf } from '../errors.ts'
 /** First line of the file; another one is another format. */
 const HEADER = 'tideline-state 1'
 /** What is more is left out, so that neither the disk nor the time of a write grows without bound. */
-const BYTES_MAX = 128 * 1024 * 1024
+const BYTES_MAX = 64 * 1024 * 1024
 
 export interface StateFileOptions {
   readonly path: string
   readonly everyMs: number
   readonly clock: Clock
   readonly log: Logger
-  /** What is to be remembered, the state of one moment; each entry is one that JSON can carry. */
+  /** What is to be remembered; each entry is of one moment, and JSON can carry it. */
   entries(): Iterable<unknown>
 }
 
@@ -30,11 +31,11 @@ export function createStateFile({
 }: StateFileOptions): Component {
   async function write(): Promise<void> {
     try {
-      const { text, left } = textOf(entries())
       const temporary = `${path}.new`
+      let left = 0
       const file = await open(temporary, 'w', 0o600)
       try {
-        await file.writeFile(text)
+        left = await writeEntries(file, entries())
         await file.sync()
       } finally {
         await file.close()
@@ -56,20 +57,25 @@ export function createStateFile({
   }
 }
 
-function textOf(entries: Iterable<unknown>): { readonly text: string; readonly left: number } {
-  const lines = [HEADER]
+/** Line by line: ticks go on between them, and memory holds one at a time. Answers how many were left out. */
+async function writeEntries(file: FileHandle, entries: Iterable<unknown>): Promise<number> {
+  const hash = createHash('sha256')
   let length = 0
   let left = 0
+  const write = async (line: string) => {
+    const text = `${line}\n`
+    hash.update(text)
+    length += Buffer.byteLength(text)
+    await file.writeFile(text)
+  }
+  await write(HEADER)
   for (const entry of entries) {
     const line = JSON.stringify(entry)
-    if (length + line.length > BYTES_MAX) left += 1
-    else {
-      lines.push(line)
-      length += line.length
-    }
+    if (length + Buffer.byteLength(line) > BYTES_MAX) left += 1
+    else await write(line)
   }
-  const body = `${lines.join('\n')}\n`
-  return { text: `${body}${digest(body)}\n`, left }
+  await file.writeFile(`${hash.digest('hex')}\n`)
+  return left
 }
 
 /** What the file holds; nothing where there is none. One that is damaged is moved aside, and said so. */
