@@ -9,7 +9,25 @@ const HEADER = 'tideline-state 1'
 /** What is more is left out, so that neither the disk nor the time of a write grows without bound. */
 const BYTES_MAX = 64 * 1024 * 1024
 
-export interface StateFileOptions {
+/** What an engine remembers, entry by entry as JSON can carry it, and takes back. */
+interface Remembering {
+  remember(): Iterable<unknown>
+  recall(entries: readonly unknown[]): void
+}
+
+/** Gives back what the file remembers, and answers with the part that writes it from then on; none without a file. */
+export async function openState(
+  spec: { readonly file: string; readonly every: number } | undefined,
+  engine: Remembering,
+  { clock, log }: { readonly clock: Clock; readonly log: Logger },
+): Promise<readonly Component[]> {
+  if (spec === undefined) return []
+  engine.recall(await readStateFile(spec.file, log))
+  const entries = () => engine.remember()
+  return [createStateFile({ path: spec.file, everyMs: spec.every, clock, log, entries })]
+}
+
+interface StateFileOptions {
   readonly path: string
   readonly everyMs: number
   readonly clock: Clock
@@ -22,13 +40,7 @@ export interface StateFileOptions {
  * Writes what is to be remembered to a file, every `everyMs` and at the end. The file is replaced in one step, so
  * that a process that dies while writing leaves the one before: lines of JSON between a header and a SHA-256.
  */
-export function createStateFile({
-  path,
-  everyMs,
-  clock,
-  log,
-  entries,
-}: StateFileOptions): Component {
+function createStateFile({ path, everyMs, clock, log, entries }: StateFileOptions): Component {
   async function write(): Promise<void> {
     try {
       const temporary = `${path}.new`
@@ -79,7 +91,7 @@ async function writeEntries(file: FileHandle, entries: Iterable<unknown>): Promi
 }
 
 /** What the file holds; nothing where there is none. One that is damaged is moved aside, and said so. */
-export async function readStateFile(path: string, log: Logger): Promise<readonly unknown[]> {
+async function readStateFile(path: string, log: Logger): Promise<readonly unknown[]> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
