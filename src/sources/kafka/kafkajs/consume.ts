@@ -86,6 +86,7 @@ class Generation {
   readonly #member: Member
   readonly #assignment: Assignment
   #cursors: Cursor[] = []
+  #turn = 0
   /** When all went well last, by the clock that never steps. */
   #wellMs: number
 
@@ -244,7 +245,10 @@ class Generation {
 
   async #fetch(broker: Broker, cursors: readonly Cursor[]) {
     const { isolation, maxWaitMs } = this.#consumption
-    const asked = cursors.map(({ topic, partition, ahead }) => ({
+    // A broker fills its answer in the order of the question: each partition is first in turn, so that none starves.
+    const first = (this.#turn += 1) % cursors.length
+    const inTurn = [...cursors.slice(first), ...cursors.slice(0, first)]
+    const asked = inTurn.map(({ topic, partition, ahead }) => ({
       topic,
       partition,
       offset: ahead,
