@@ -204,7 +204,14 @@ class Generation {
 
   /** While one answer is handled, the next is under way. */
   async #loop(broker: Broker, cursors: readonly Cursor[], signal: AbortSignal): Promise<void> {
-    let coming = this.#fetch(broker, cursors)
+    const ask = () => {
+      const asked = this.#fetch(broker, cursors)
+      // Nobody may be waiting any more when it fails.
+      asked.catch(() => undefined)
+      return asked
+    }
+    if (signal.aborted) return
+    let coming = ask()
     while (!signal.aborted) {
       const { askedMs, answer } = await abortable(coming, signal)
       const pairs = paired(cursors, answer)
@@ -216,8 +223,7 @@ class Generation {
         }),
       )
       if (signal.aborted) return
-      coming = this.#fetch(broker, cursors)
-      coming.catch(() => undefined)
+      coming = ask()
       await Promise.all(
         readings.map(async ({ cursor, partition, from, read }) => {
           // Asked for before the caller wanted something else.
