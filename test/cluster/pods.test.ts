@@ -241,6 +241,8 @@ describe('PodWatch as directory', () => {
     listed.set('/api/v1/pods', [pod('a')])
     const pods = start([], 1_000)
     await until('synced', () => pods.notSynced() === undefined)
+    // The list is there before the watch is: refused already, it could not be told anything.
+    await until('watch', () => streams.get('/api/v1/pods'))
     const usual = server.answer
     server.answer = (_, answer) => json(answer, 403, { message: 'forbidden' })
     await tell('ERROR', { code: 500, message: 'internal' })
