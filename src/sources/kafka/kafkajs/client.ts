@@ -283,7 +283,7 @@ async function byLeaderIn(
   const known = leaders.get(topic) ?? (await describeIn(session, [topic])).get(topic)
   if (known === undefined) throw new KafkaCodeError(KAFKA.unknownTopic, `topic ${topic}`)
   const byNode = Map.groupBy(partitions, (partition) => known.leaders.get(partition) ?? -1)
-  if (byNode.has(-1)) throw new KafkaCodeError(5, `topic ${topic}`)
+  if (byNode.has(-1)) throw new KafkaCodeError(KAFKA.noLeader, `topic ${topic}`)
   const pairs = [...byNode].map(async ([nodeId, own]) => [await brokers.node(nodeId), own] as const)
   return new Map(await Promise.all(pairs))
 }

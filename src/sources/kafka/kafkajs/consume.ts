@@ -29,8 +29,6 @@ const LOOK_MS = 3000
 const PATIENCE_MS = 3000
 const AGAIN_MS = 200
 
-/** Why reading stops without a fault: the group or the topics are not what they were. */
-class Changed extends Error {}
 /** The offsets are not those of the log any more. */
 class OutOfRange extends Error {}
 
@@ -101,21 +99,12 @@ class Generation {
   /** Settles when the group or the topics change. */
   async read(unchanged: () => Promise<boolean>, signal: AbortSignal): Promise<void> {
     const over = new AbortController()
-    const abort = () => over.abort()
-    signal.addEventListener('abort', abort, { once: true })
-    if (signal.aborted) over.abort()
-    const ends = [
-      this.#member.beat(over.signal),
-      this.#look(unchanged, over.signal),
-      this.#readOn(over.signal),
-    ]
+    const inner = AbortSignal.any([signal, over.signal])
+    const ends = [this.#member.beat(inner), this.#look(unchanged, inner), this.#readOn(inner)]
     try {
       await Promise.race(ends)
-    } catch (thrown) {
-      if (!(thrown instanceof Changed)) throw thrown
     } finally {
       over.abort()
-      signal.removeEventListener('abort', abort)
       await Promise.allSettled(ends)
     }
   }
@@ -178,18 +167,16 @@ class Generation {
       this.#cursors,
       ({ topic, partition }) => found.get(topic)?.leaders.get(partition) ?? -1,
     )
-    if (byLeader.has(-1)) throw new KafkaCodeError(5, this.#named())
+    if (byLeader.has(-1)) throw new KafkaCodeError(KAFKA.noLeader, this.#named())
     const over = new AbortController()
-    const abort = () => over.abort()
-    signal.addEventListener('abort', abort, { once: true })
-    if (signal.aborted) over.abort()
+    const inner = AbortSignal.any([signal, over.signal])
     const loops = [...byLeader].map(async ([nodeId, cursors]) => {
       const broker = await brokers.node(nodeId)
       try {
-        await this.#loop(broker, cursors, over.signal)
+        await this.#loop(broker, cursors, inner)
       } catch (thrown) {
         // A connection on which an answer is missing is of no use any more.
-        if (!(thrown instanceof OutOfRange) && !over.signal.aborted) brokers.drop(broker)
+        if (!(thrown instanceof OutOfRange) && !inner.aborted) brokers.drop(broker)
         throw thrown
       }
     })
@@ -197,7 +184,6 @@ class Generation {
       await Promise.all(loops)
     } finally {
       over.abort()
-      signal.removeEventListener('abort', abort)
       await Promise.allSettled(loops)
     }
   }

@@ -6,6 +6,7 @@ import { failureOf, systemCode } from '../../failure.ts'
 export const KAFKA = {
   offsetOutOfRange: 1,
   unknownTopic: 3,
+  noLeader: 5,
   topicUnauthorized: 29,
 } as const
 
