@@ -6,29 +6,12 @@ import type { Readable } from 'node:stream'
 import { createGunzip, createInflate } from 'node:zlib'
 import { z } from 'zod'
 import { messageOf, TidelineError } from '../errors.ts'
-import type { SecretReader } from '../ports.ts'
+import type { SecretReader, SecretReference } from '../ports.ts'
 import { systemCode } from './failure.ts'
 import { abortable } from './poll.ts'
 import { secretReferenceSchema } from './reference.ts'
-
-/** How the other side is trusted and how we show who we are. Texts are PEM, read again for each request. */
-export const tlsSchema = z.strictObject({
-  ca: secretReferenceSchema
-    .exactOptional()
-    .meta({ description: "authorities to trust; none: the system's" }),
-  cert: secretReferenceSchema.exactOptional().meta({ description: 'our certificate, with key' }),
-  key: secretReferenceSchema.exactOptional().meta({ description: 'the key of cert' }),
-  serverName: z
-    .string()
-    .min(1)
-    .exactOptional()
-    .meta({ description: "name in the other side's certificate, where the address is not" }),
-  insecureSkipVerify: z
-    .boolean()
-    .default(false)
-    .meta({ description: 'believe any certificate; anyone on the way can read and change all' }),
-})
-export type TlsConfig = z.infer<typeof tlsSchema>
+import type { TlsConfig } from './tls.ts'
+import { tlsOptions } from './tls.ts'
 
 export const authSchema = z.union(
   [
@@ -149,7 +132,9 @@ export class HttpClient {
 
   async #agentFor(url: URL, signal: AbortSignal): Promise<PlainAgent | TlsAgent> {
     if (url.protocol === 'http:') return (this.#plain ??= new PlainAgent({ keepAlive: true }))
-    const options = await this.#tlsOptions(signal)
+    const { tls, secrets } = this.#options
+    const read = (reference: SecretReference) => abortable(secrets.read(reference), signal)
+    const options = tls === undefined ? {} : await tlsOptions(tls, read)
     const key = JSON.stringify(options)
     if (this.#tls?.key !== key) {
       // Open requests keep their connection; a kept one must not outlive the credentials it was made with.
@@ -160,20 +145,6 @@ export class HttpClient {
       this.#tls = { key, agent: new TlsAgent({ keepAlive: true, ...options }) }
     }
     return this.#tls.agent
-  }
-
-  async #tlsOptions(signal: AbortSignal): Promise<Record<string, string | boolean>> {
-    const { tls, secrets } = this.#options
-    if (tls === undefined) return {}
-    const options: Record<string, string | boolean> = {
-      rejectUnauthorized: !tls.insecureSkipVerify,
-    }
-    for (const part of ['ca', 'cert', 'key'] as const) {
-      const reference = tls[part]
-      if (reference !== undefined) options[part] = await abortable(secrets.read(reference), signal)
-    }
-    if (tls.serverName !== undefined) options['servername'] = tls.serverName
-    return options
   }
 }
 

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { positiveDurationSchema } from './duration.ts'
-import { authSchema, httpUrlSchema, tlsSchema } from './http.ts'
+import { authSchema, httpUrlSchema } from './http.ts'
 import { secretReferenceSchema } from './reference.ts'
+import { tlsSchema } from './tls.ts'
 
 const QUERIES_MAX = 500
 

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import type { Labels } from '../model.ts'
 import { positiveDurationSchema } from './duration.ts'
-import { authSchema, httpUrlSchema, tlsSchema } from './http.ts'
+import { authSchema, httpUrlSchema } from './http.ts'
+import { tlsSchema } from './tls.ts'
 
 const labelsSchema: z.ZodType<Labels> = z.record(
   z.string().regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/),

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { tlsSchema } from '../http.ts'
 import { secretReferenceSchema } from '../reference.ts'
+import { tlsSchema } from '../tls.ts'
 
 const BROKER = /^(\[[0-9a-fA-F:.]+\]|[^\s:/@]+):\d{1,5}$/
 
@@ -28,6 +28,10 @@ const saslSchema = z.discriminatedUnion(
         : undefined,
   },
 )
+
+export const topicSchema = z
+  .string()
+  .regex(/^[a-zA-Z0-9._-]{1,249}$/, 'must be the name of a topic: letters, digits, ".", "_", "-"')
 
 /** How brokers are reached; the same for every Kafka source. */
 export const kafkaConnectionShape = {

@@ -1,14 +1,13 @@
 import { z } from 'zod'
 import { TidelineError } from '../../errors.ts'
 import type { SecretReader, SecretReference } from '../../ports.ts'
-import type { TlsConfig } from '../http.ts'
-import { tlsSchema } from '../http.ts'
 import { abortable } from '../poll.ts'
 import { secretReferenceSchema } from '../reference.ts'
+import type { TlsConfig } from '../tls.ts'
+import { tlsOptions, tlsSchema } from '../tls.ts'
 import { parseAddress } from './address.ts'
 import type { Address } from './address.ts'
 import { clusterRoute } from './clusterRoute.ts'
-import type { Credentials } from './link.ts'
 import { sentinelRoute, singleRoute } from './routes.ts'
 import type { ReadCredentials, Route } from './routes.ts'
 
@@ -122,18 +121,5 @@ function credentialsReader(parts: CredentialParts): ReadCredentials {
       ...(secret === undefined ? {} : { password: await read(secret) }),
       ...(tls === undefined ? {} : { tls: await tlsOptions(tls, read) }),
     }
-  }
-}
-
-async function tlsOptions(
-  tls: TlsConfig,
-  read: (reference: SecretReference) => Promise<string>,
-): Promise<NonNullable<Credentials['tls']>> {
-  return {
-    rejectUnauthorized: !tls.insecureSkipVerify,
-    ...(tls.ca === undefined ? {} : { ca: await read(tls.ca) }),
-    ...(tls.cert === undefined ? {} : { cert: await read(tls.cert) }),
-    ...(tls.key === undefined ? {} : { key: await read(tls.key) }),
-    ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
   }
 }

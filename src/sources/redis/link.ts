@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 import { messageOf, TidelineError } from '../../errors.ts'
 import { failureOf, systemCode } from '../failure.ts'
 import { abortable } from '../poll.ts'
+import type { TlsOptions } from '../tls.ts'
 import { formatAddress } from './address.ts'
 import type { Address } from './address.ts'
 import { failureOfReply } from './reply.ts'
@@ -14,13 +15,7 @@ export interface Credentials {
   readonly username?: string
   readonly password?: string
   readonly database: number
-  readonly tls?: {
-    readonly ca?: string
-    readonly cert?: string
-    readonly key?: string
-    readonly servername?: string
-    readonly rejectUnauthorized: boolean
-  }
+  readonly tls?: TlsOptions
 }
 
 /** One connection. It never reconnects and queues nothing: what breaks it is thrown, and it is closed. */

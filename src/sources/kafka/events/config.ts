@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { durationSchema, positiveDurationSchema } from '../../duration.ts'
-import { kafkaConnectionShape } from '../connection.ts'
+import { kafkaConnectionShape, topicSchema } from '../connection.ts'
 
 const text = z.string().min(1)
 const labelName = z
@@ -70,12 +70,7 @@ const BUCKETS_MAX = 3600
 export const kafkaEventsConfigSchema = z
   .strictObject({
     ...kafkaConnectionShape,
-    topic: z
-      .string()
-      .regex(
-        /^[a-zA-Z0-9._-]{1,249}$/,
-        'must be the name of a topic: letters, digits, ".", "_", "-"',
-      ),
+    topic: topicSchema,
     group: z.string().min(1).max(200).default('tideline').meta({
       description:
         "the adapter's own consumer group; with windowStore its replicas share the partitions, without each reads all and adds a random part",

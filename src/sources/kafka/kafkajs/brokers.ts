@@ -10,7 +10,7 @@ import loggers from 'kafkajs/src/loggers/index.js'
 import socketFactory from 'kafkajs/src/network/socketFactory.js'
 import { TidelineError } from '../../../errors.ts'
 import type { Logger, SecretReader } from '../../../ports.ts'
-import type { TlsConfig } from '../../http.ts'
+import { tlsOptions } from '../../tls.ts'
 import type { KafkaConnection } from '../connection.ts'
 import { kafkaFailure } from './failure.ts'
 import type { Metadata } from './metadata.ts'
@@ -147,7 +147,9 @@ export class Brokers {
       requestTimeout: REQUEST_MS,
       enforceRequestTimeout: true,
       logger: this.#logger,
-      ...(tls === undefined ? {} : { ssl: await tlsOptions(tls, secrets) }),
+      ...(tls === undefined
+        ? {}
+        : { ssl: await tlsOptions(tls, (reference) => secrets.read(reference)) }),
       ...(sasl === undefined ? {} : { sasl: await saslOptions(sasl, secrets) }),
     })
   }
@@ -156,17 +158,6 @@ export class Brokers {
 /** The library calls it connected as soon as bytes can be sent, before it knows what the broker understands. */
 function isReady(broker: Broker): boolean {
   return broker.isConnected() && broker.versions !== null
-}
-
-async function tlsOptions(tls: TlsConfig, secrets: SecretReader): Promise<object> {
-  const { ca, cert, key, serverName, insecureSkipVerify } = tls
-  return {
-    rejectUnauthorized: !insecureSkipVerify,
-    ...(ca === undefined ? {} : { ca: await secrets.read(ca) }),
-    ...(cert === undefined ? {} : { cert: await secrets.read(cert) }),
-    ...(key === undefined ? {} : { key: await secrets.read(key) }),
-    ...(serverName === undefined ? {} : { servername: serverName }),
-  }
 }
 
 async function saslOptions(

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { durationSchema } from '../../duration.ts'
+import { topicSchema } from '../connection.ts'
 
 /** A topic has no more in practice; it bounds what a range such as `0-99999` can stand for. */
 const PARTITION_MAX = 99_999
@@ -34,10 +35,6 @@ const partitionsSchema = z
     }
     return [...chosen].toSorted((a, b) => a - b)
   })
-
-const topicSchema = z
-  .string()
-  .regex(/^[a-zA-Z0-9._-]{1,249}$/, 'must be the name of a topic: letters, digits, ".", "_", "-"')
 
 /** A consumer group and the topics whose lag is read. */
 export const lagGroupSchema = z
