@@ -52,25 +52,43 @@ async function attempt(
 ): Promise<void> {
   if (signal.aborted) return
   const { clock, timeoutMs } = polling
-  const collecting = new AbortController()
+  await withDeadline(clock, timeoutMs, signal, async (deadline) => {
+    try {
+      await collect(deadline)
+    } catch (thrown) {
+      if (signal.aborted) return
+      polling.failed(
+        deadline.aborted
+          ? new TidelineError('timeout', `no whole answer within ${timeoutMs} ms`, thrown)
+          : failureOf(thrown),
+      )
+    }
+  })
+}
+
+/**
+ * Does `work`, whose own signal aborts after `ms`, or with `signal`. Inside of `work` it tells what came of it;
+ * when `work` has settled, the timer is gone.
+ */
+export async function withDeadline<T>(
+  clock: Clock,
+  ms: number,
+  signal: AbortSignal | undefined,
+  work: (deadline: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const deadline = new AbortController()
   const over = new AbortController()
   const abort = () => {
-    collecting.abort()
+    deadline.abort()
     over.abort()
   }
-  signal.addEventListener('abort', abort, { once: true })
-  const timer = clock.sleep(timeoutMs, over.signal).then(() => collecting.abort())
+  signal?.addEventListener('abort', abort, { once: true })
+  if (signal?.aborted === true) abort()
+  const timer = clock.sleep(ms, over.signal).then(() => deadline.abort())
   try {
-    await collect(collecting.signal)
-  } catch (thrown) {
-    if (signal.aborted) return
-    polling.failed(
-      collecting.signal.aborted
-        ? new TidelineError('timeout', `no whole answer within ${timeoutMs} ms`, thrown)
-        : failureOf(thrown),
-    )
+    return await work(deadline.signal)
   } finally {
-    signal.removeEventListener('abort', abort)
+    signal?.removeEventListener('abort', abort)
     over.abort()
     await timer
   }

@@ -4,7 +4,7 @@ import type { Reply } from '../sources/redis/reply.ts'
 import { failureOfReply, valueOf } from '../sources/redis/reply.ts'
 import type { Answer, Question, Route } from '../sources/redis/routes.ts'
 import { failureOf } from '../sources/failure.ts'
-import { abortable } from '../sources/poll.ts'
+import { abortable, withDeadline } from '../sources/poll.ts'
 import type { Script } from './redisScripts.ts'
 import { CHANGES, COMMIT } from './redisScripts.ts'
 
@@ -177,23 +177,17 @@ class Rounds {
 
   async #round(round: readonly Asked[]): Promise<void> {
     const { route, clock } = this.#settings
-    const late = new AbortController()
-    const over = new AbortController()
-    const timer = clock.sleep(TIMEOUT_MS, over.signal).then(() => late.abort())
-    try {
-      await route.ask(
-        round.map(({ question }) => question),
-        (index, answer) => round[index]?.answered(answer),
-        late.signal,
-      )
-    } catch (thrown) {
-      const failure = late.signal.aborted
-        ? new TidelineError('timeout', `Redis had no answer within ${TIMEOUT_MS} ms`, thrown)
-        : failureOf(thrown)
-      for (const { answered } of round) answered(failure)
-    } finally {
-      over.abort()
-      await timer
-    }
+    const questions = round.map(({ question }) => question)
+    const answered = (index: number, answer: Answer) => round[index]?.answered(answer)
+    await withDeadline(clock, TIMEOUT_MS, undefined, async (deadline) => {
+      try {
+        await route.ask(questions, answered, deadline)
+      } catch (thrown) {
+        const failure = deadline.aborted
+          ? new TidelineError('timeout', `Redis had no answer within ${TIMEOUT_MS} ms`, thrown)
+          : failureOf(thrown)
+        for (const one of round) one.answered(failure)
+      }
+    })
   }
 }

@@ -1,7 +1,7 @@
 import { TidelineError } from '../../../errors.ts'
 import type { Sample } from '../../../model.ts'
 import type { Clock, SampleSink, WindowStore } from '../../../ports.ts'
-import { abortable } from '../../poll.ts'
+import { withDeadline } from '../../poll.ts'
 import type { KafkaClient } from '../client.ts'
 import type { Report } from './events.ts'
 import { storeKey } from './reader.ts'
@@ -61,29 +61,25 @@ export class Publisher {
     if (!signal.aborted) this.#tell(totals.reach(this.#partitions), clock.nowMs())
   }
 
-  /** Partitions are asked for now and then; while that fails, those known are what there is. */
+  /** Partitions are asked for now and then. */
   async #look(signal: AbortSignal): Promise<void> {
-    const { clock, client } = this.#deps
-    const { topic } = this.#settings
+    const { clock } = this.#deps
     if (clock.monotonicMs() - this.#lookedMs < LOOK_MS && this.#partitions.length > 0) return
-    const late = new AbortController()
-    const over = new AbortController()
-    const timer = clock.sleep(TIMEOUT_MS, over.signal).then(() => late.abort())
+    const found = await withDeadline(clock, TIMEOUT_MS, signal, (deadline) => this.#ask(deadline))
+    this.#partitions = found
+    this.#lookedMs = clock.monotonicMs()
+  }
+
+  async #ask(deadline: AbortSignal): Promise<readonly number[]> {
+    const { topic } = this.#settings
     try {
-      const found = await abortable(client.topics([topic], signal), late.signal)
-      const partitions = found.get(topic)?.partitions
-      if (partitions === undefined)
-        throw new TidelineError('not-found', `topic ${topic} does not exist`)
-      this.#partitions = partitions
-      this.#lookedMs = clock.monotonicMs()
+      const partitions = (await this.#deps.client.topics([topic], deadline)).get(topic)?.partitions
+      if (partitions !== undefined) return partitions
     } catch (thrown) {
-      if (late.signal.aborted)
-        throw new TidelineError('timeout', `no broker answered within ${TIMEOUT_MS} ms`, thrown)
-      throw thrown
-    } finally {
-      over.abort()
-      await timer
+      if (!deadline.aborted) throw thrown
+      throw new TidelineError('timeout', `no broker answered within ${TIMEOUT_MS} ms`, thrown)
     }
+    throw new TidelineError('not-found', `topic ${topic} does not exist`)
   }
 
   #tell(reach: Reach | undefined, nowMs: number): void {

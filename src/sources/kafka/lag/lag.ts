@@ -1,7 +1,7 @@
 import type { Component, SourceDeps, SourceType } from '../../../ports.ts'
 import type { TidelineError } from '../../../errors.ts'
 import { outcomes } from '../../outcomes.ts'
-import { poll } from '../../poll.ts'
+import { poll, withDeadline } from '../../poll.ts'
 import type { KafkaClient } from '../client.ts'
 import { kafkajsClient } from '../kafkajs/client.ts'
 import { Poll } from './ask.ts'
@@ -55,24 +55,17 @@ export function pollLag(
     const asked = { atMs: clock.nowMs(), monotonicMs: clock.monotonicMs() }
     for (const one of known) open.add(one)
     const questions = new Poll(clients.offsets, subjects, signal)
-    const over = new AbortController()
-    // Look-ups of times get half of what there is, so that the lag itself never waits too long for them.
-    const late = new AbortController()
-    const timer = clock.sleep(timeoutMs / 2, over.signal).then(() => late.abort())
-    const deadline = AbortSignal.any([signal, late.signal])
-    const one = async (origin: GroupTopic) => {
+    const one = async (origin: GroupTopic, deadline: AbortSignal) => {
       const found = await questions.find(origin.subject)
       const outcome = found instanceof Error ? found : await origin.report(found, asked, deadline)
       if (!signal.aborted && open.delete(origin)) tell(origin.subject.origin, outcome, asked.atMs)
     }
-    try {
-      const done = await Promise.allSettled(known.map(one))
-      signal.throwIfAborted()
-      for (const each of done) if (each.status === 'rejected') throw each.reason
-    } finally {
-      over.abort()
-      await timer
-    }
+    // Look-ups of times get half of what there is, so that the lag itself never waits too long for them.
+    const done = await withDeadline(clock, timeoutMs / 2, signal, (deadline) =>
+      Promise.allSettled(known.map((origin) => one(origin, deadline))),
+    )
+    signal.throwIfAborted()
+    for (const each of done) if (each.status === 'rejected') throw each.reason
   }
 
   function failed(failure: TidelineError): void {
