@@ -5,22 +5,31 @@ import type { SourceDeps } from '../ports.ts'
 /** What one collect of one origin came to. */
 export type Outcome = Pick<Batch, 'samples' | 'notes'> | TidelineError
 
-/** Writes whole outcomes to the sink, and to the log where the failure's code is another than before. */
-export function outcomes({ name, sink, log }: SourceDeps) {
+/** Tells the sink of each failure of an origin, and the log where its code is another than before, and its end. */
+export function failures({ name, sink, log }: Pick<SourceDeps, 'name' | 'sink' | 'log'>) {
   const codes = new Map<string, string>()
-  return (origin: string, outcome: Outcome, atMs: number): void => {
-    const before = codes.get(origin)
-    if (outcome instanceof TidelineError) {
-      const { code, message } = outcome
+  return {
+    failed(origin: string, { code, message }: TidelineError, atMs: number): void {
       sink.fail(name, origin, { code, message, atMs })
-      if (before !== code) log.warn('origin-failing', { source: name, origin, code, message })
+      if (codes.get(origin) !== code)
+        log.warn('origin-failing', { source: name, origin, code, message })
       codes.set(origin, code)
-      return
-    }
+    },
+    recovered(origin: string): void {
+      if (codes.delete(origin)) log.info('origin-recovered', { source: name, origin })
+    },
+  }
+}
+
+/** Writes whole outcomes to the sink. */
+export function outcomes(deps: SourceDeps) {
+  const { name, sink } = deps
+  const told = failures(deps)
+  return (origin: string, outcome: Outcome, atMs: number): void => {
+    if (outcome instanceof TidelineError) return told.failed(origin, outcome, atMs)
     const { samples, notes } = outcome
-    const told = notes === undefined ? {} : { notes }
-    sink.write({ source: name, origin, atMs, samples, complete: true, ...told })
-    if (before !== undefined) log.info('origin-recovered', { source: name, origin })
-    codes.delete(origin)
+    const more = notes === undefined ? {} : { notes }
+    sink.write({ source: name, origin, atMs, samples, complete: true, ...more })
+    told.recovered(origin)
   }
 }

@@ -1,6 +1,7 @@
 import { TidelineError } from '../errors.ts'
 import type { FailureCode, Labels, Sample } from '../model.ts'
 import type { PrometheusConfig, QueryConfig } from './prometheusConfig.ts'
+import { isRecord } from './record.ts'
 
 /** What an instant query gave. Prometheus HTTP API, "Expression query result formats". */
 export interface QueryResult {
@@ -155,10 +156,6 @@ function move(labels: Map<string, string>, from: string, to: string): void {
   if (value === undefined) return
   labels.delete(from)
   labels.set(to, value)
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function notAnAnswer(): TidelineError {

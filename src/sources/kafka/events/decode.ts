@@ -1,3 +1,4 @@
+import { isRecord } from '../../record.ts'
 import type { KafkaMessage } from '../client.ts'
 import type { KafkaEventsConfig } from './config.ts'
 import type { Scalar } from './jsonScan.ts'
@@ -94,21 +95,17 @@ class Fields {
     } catch {
       return 'it is not JSON'
     }
-    if (!isObject(parsed)) return 'it is no JSON object'
+    if (!isRecord(parsed)) return 'it is no JSON object'
     for (const [index, path] of this.#paths.entries()) found[index] = scalarAt(parsed, path)
     return found
   }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** What is neither text, number nor boolean counts as not there. */
 function scalarAt(object: Readonly<Record<string, unknown>>, path: string): Scalar {
   let value: unknown = object
   for (const field of path.split('.')) {
-    if (!isObject(value) || !Object.hasOwn(value, field)) return undefined
+    if (!isRecord(value) || !Object.hasOwn(value, field)) return undefined
     value = value[field]
   }
   if (typeof value === 'object') return value === null ? null : undefined

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { messageOf } from '../../../errors.ts'
 import type { Component, SourceDeps, SourceType, WindowStore } from '../../../ports.ts'
 import { failureOf } from '../../failure.ts'
+import { failures } from '../../outcomes.ts'
 import type { Consumption, KafkaClient } from '../client.ts'
 import { kafkajsClient } from '../kafkajs/client.ts'
 import { keyOf } from './cells.ts'
@@ -160,25 +160,10 @@ export interface Report {
   recovered(): void
 }
 
-/** Tells the sink of each failure, and the log where it is another one. */
-function reporter({ topic }: KafkaEventsConfig, { name, sink, log, clock }: EventsDeps): Report {
-  let told: string | undefined
+function reporter({ topic }: KafkaEventsConfig, deps: EventsDeps): Report {
+  const told = failures(deps)
   return {
-    failed(thrown) {
-      const { code, message } = failureOf(thrown)
-      sink.fail(name, topic, { code, message, atMs: clock.nowMs() })
-      if (told !== code)
-        log.warn('origin-failing', {
-          source: name,
-          origin: topic,
-          code,
-          message: messageOf(thrown),
-        })
-      told = code
-    },
-    recovered() {
-      if (told !== undefined) log.info('origin-recovered', { source: name, origin: topic })
-      told = undefined
-    },
+    failed: (thrown) => told.failed(topic, failureOf(thrown), deps.clock.nowMs()),
+    recovered: () => told.recovered(topic),
   }
 }

@@ -18,10 +18,10 @@ export interface TotalsSettings {
 }
 
 interface Partition {
-  lineage: string
-  offset: number
-  throughMs: number
-  memo: Memo
+  readonly lineage: string
+  readonly offset: number
+  readonly throughMs: number
+  readonly memo: Memo
   /** What the store still had when it was read whole begins here. */
   keptMs: number
   readonly buckets: Map<number, Bucket>
@@ -69,28 +69,22 @@ export class Totals {
   /** Takes in what a look has brought. Counts that have gone back wait until they are where they were. */
   take(partition: number, state: WindowState & { readonly whole: boolean }): void {
     const { position, buckets, whole } = state
+    const { lineage, offset, throughMs } = position
     const before = this.#partitions.get(partition)
-    const sameLineage = before?.lineage === position.lineage
-    if (sameLineage && position.offset < before.offset) return
-    if (before !== undefined && !sameLineage) this.breakOff()
-    const of: Partition = before ?? {
-      lineage: '',
-      offset: 0,
-      throughMs: 0,
-      memo: readMemo(position),
-      keptMs: 0,
-      buckets: new Map(),
-      known: new Map(),
-    }
+    const goesOn = before?.lineage === lineage
+    if (goesOn && offset < before.offset) return
+    if (before !== undefined && !goesOn) this.breakOff()
+    // It says the same as long as nothing more was read.
+    const memo = goesOn && offset === before.offset ? before.memo : readMemo(position)
+    const kept = before ?? { keptMs: 0, buckets: new Map(), known: new Map() }
+    const of: Partition = { ...kept, lineage, offset, throughMs, memo }
     if (whole) {
       for (const startMs of of.buckets.keys()) this.#replace(of, startMs, new Map())
-      of.keptMs = position.throughMs - this.#settings.windowMs - 2 * this.#settings.bucketMs
+      of.keptMs = throughMs - this.#settings.windowMs - 2 * this.#settings.bucketMs
     }
     for (const [startMs, content] of buckets)
       if (startMs === KNOWN_AT) of.known = readKnown(content)
       else this.#replace(of, startMs, readBucket(content))
-    const { lineage, offset, throughMs } = position
-    Object.assign(of, { lineage, offset, throughMs, memo: readMemo(position) })
     this.#partitions.set(partition, of)
   }
 
