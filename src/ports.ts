@@ -256,8 +256,7 @@ export interface Stabilized {
   /** At least `observed`. */
   readonly value: number
   readonly cause: HoldCause
-  /** Upper quantile of the largest value until a pod ordered now would serve, where it is forecast. */
-  readonly forecastUpper?: number
+  /** What is expected of the value, where it is forecast. */
   readonly forecast?: Forecast
   /** Present while `value` exceeds `observed`: since when, the earliest time it can fall, and why not now. */
   readonly hold?: { readonly untilMs: number; readonly fromMs: number; readonly reason: string }

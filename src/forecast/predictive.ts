@@ -34,7 +34,7 @@ const LONGEST_START_MS = 15 * 60_000
 const REMEMBER_MS = 24 * 3600_000
 
 /** Grows with each change of what is learned, or of the order in which it is written. */
-const SAVED_VERSION = 1
+const SAVED_VERSION = 2
 
 interface PredictiveState extends StabilizerState {
   keepUntilMs: number
@@ -49,8 +49,7 @@ interface PredictiveState extends StabilizerState {
   /** What was told of the value in force, until the next slot. */
   told: { readonly cause: HoldCause; readonly count: number; readonly reason: string } | undefined
   /** And of the forecast, with the slot it belongs to. */
-  forecast: Forecast | undefined
-  forecastCount: number
+  forecast: { readonly count: number; readonly told: Forecast } | undefined
 }
 
 /**
@@ -79,28 +78,21 @@ export function createPredictiveStabilizer(options: PredictiveOptions): Stabiliz
     held: 0,
     told: undefined,
     forecast: undefined,
-    forecastCount: 0,
   })
   return {
     initial,
     save(opaque): SavedPredictive {
       const state = opaque as PredictiveState
-      const { told, forecast } = state
+      const { told } = state
       const bits = written((walk) => visit(state, walk))
-      return {
-        of,
-        bits,
-        ...(told === undefined ? {} : { told }),
-        ...(forecast === undefined ? {} : { forecast }),
-      }
+      return { of, bits, ...(told === undefined ? {} : { told }) }
     },
     load(saved) {
-      const { of: whose, bits, told, forecast } = (saved ?? {}) as Partial<SavedPredictive>
+      const { of: whose, bits, told } = (saved ?? {}) as Partial<SavedPredictive>
       if (whose !== of || typeof bits !== 'string') return undefined
       const state = initial()
       if (!readBack(bits, (walk) => visit(state, walk))) return undefined
       state.told = told
-      state.forecast = forecast
       return state
     },
     step(state, observed, nowMs) {
@@ -114,7 +106,6 @@ interface SavedPredictive {
   readonly of: string
   readonly bits: string
   readonly told?: NonNullable<PredictiveState['told']>
-  readonly forecast?: Forecast
 }
 
 function visit(state: PredictiveState, walk: Walk): void {
@@ -123,7 +114,6 @@ function visit(state: PredictiveState, walk: Walk): void {
   state.keepUntilMs = walk.number(state.keepUntilMs)
   state.heldFromMs = walk.number(state.heldFromMs)
   state.held = walk.number(state.held)
-  state.forecastCount = walk.number(state.forecastCount)
 }
 
 function step(
@@ -149,23 +139,24 @@ function step(
     state.heldFromMs = nowMs
     state.held = value
   }
-  const forecastUpper = predictor.count === 0 ? observed : predictor.upper
-  const forecast = forecastOf(state)
-  if (value <= observed) return { state, value, forecastUpper, forecast, cause: 'observed' }
+  const forecast = forecastOf(state, observed)
+  if (value <= observed) return { state, value, forecast, cause: 'observed' }
   const decision = { value, wanted, nowMs, options }
   const cause = causeOf(predictor, decision)
-  return { state, value, forecastUpper, forecast, cause, hold: explain(state, cause, decision) }
+  return { state, value, forecast, cause, hold: explain(state, cause, decision) }
 }
 
-/** Made once for each slot: nothing of it changes between. */
-function forecastOf(state: PredictiveState): Forecast {
+/** Made once for each slot: nothing of it changes between. Before the first one, all that is known is the load. */
+function forecastOf(state: PredictiveState, observed: number): Forecast {
   const { predictor } = state
-  if (state.forecast === undefined || state.forecastCount !== predictor.count) {
-    const { upper, trusted, losses } = predictor
-    state.forecast = { upper, trusted, loss: losses.own, seasonalLoss: losses.seasonal }
-    state.forecastCount = predictor.count
-  }
-  return state.forecast
+  const { count, upper } = predictor
+  if (count === 0) return toldBy(predictor, observed)
+  if (state.forecast?.count !== count) state.forecast = { count, told: toldBy(predictor, upper) }
+  return state.forecast.told
+}
+
+function toldBy({ trusted, losses }: Predictor, upper: number): Forecast {
+  return { upper, trusted, loss: losses.own, seasonalLoss: losses.seasonal }
 }
 
 interface Decision {

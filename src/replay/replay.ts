@@ -28,7 +28,7 @@ export function* replay(
       seconds,
       value,
       exposed: step.value,
-      forecastUpper: step.forecastUpper,
+      forecastUpper: step.forecast?.upper,
       cause: step.cause,
       reason: step.hold?.reason ?? '',
     }

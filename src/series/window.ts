@@ -56,7 +56,7 @@ const FUNCTIONS: Readonly<Record<WindowFunction, (series: Series, span: Span) =>
   avg: (series, span) => valued(series, span, sumOver(series, span) / (span.to - span.from)),
   min: (series, span) => valued(series, span, extremeOver(series, span, 1)),
   max: (series, span) => valued(series, span, extremeOver(series, span, -1)),
-  rate: (series, span) => growth(series, span, (span.nowMs - span.fromMs) / 1000),
+  rate: ratePerSecond,
   increase: (series, span) => growth(series, span, 1),
   quantile: (series, span) =>
     valued(series, span, quantileOver(series, span.from, span.to, span.quantile)),
@@ -67,11 +67,15 @@ const FUNCTIONS: Readonly<Record<WindowFunction, (series: Series, span: Span) =>
       : { state: 'value', value: ewma.value, dataMs: ewma.dataMs }
   },
   // Of sums and counts apart; who asks for the mean divides them.
-  mean: (series, span) => growth(series, span, (span.nowMs - span.fromMs) / 1000),
+  mean: ratePerSecond,
 }
 
 function valued(series: Series, span: Span, value: number): WindowResult {
   return { state: 'value', value, dataMs: series.timeAt(span.to - 1) }
+}
+
+function ratePerSecond(series: Series, span: Span): WindowResult {
+  return growth(series, span, (span.nowMs - span.fromMs) / 1000)
 }
 
 function growth(series: Series, span: Span, divisor: number): WindowResult {
