@@ -1,11 +1,9 @@
 /** Joins the external scaler with the serving certificate, as the configuration asks for it. */
-import { readFile } from 'node:fs/promises'
-import type { Component } from '../src/ports.ts'
 import type { ServeOptions } from './commandLine.ts'
-import type { ExternalScalerDeps, Transport } from './external-scaler/ports.ts'
+import type { ExternalScalerDeps } from './external-scaler/ports.ts'
+import { boundNamespaces, openTransport } from './grpcTransport.ts'
 import type { Edge } from './lifetime.ts'
 import { NO_EDGE } from './lifetime.ts'
-import { openServingCertificate } from './security/tlsMaterial.ts'
 
 /** `externalScaler` of the configuration. */
 export interface KedaConfig {
@@ -44,9 +42,7 @@ export async function openKedaEdge(
   const scaler = await createExternalScaler({
     ...deps,
     transport,
-    ...(bound === undefined
-      ? {}
-      : { namespaces: new Map(Object.entries(bound).map(([name, of]) => [name, new Set(of)])) }),
+    ...(bound === undefined ? {} : { namespaces: boundNamespaces(bound) }),
   })
   return {
     components: [scaler, ...components],
@@ -56,31 +52,4 @@ export async function openKedaEdge(
     },
     close: (graceMs) => scaler.close(graceMs),
   }
-}
-
-/** `field` is where the mode is written, for the messages. */
-export async function openTransport(
-  { tls, clientCaFile }: ServeOptions,
-  auth: { readonly field: string; readonly mode: string; readonly caFile?: string | undefined },
-  { clock, log, selfSigned }: Pick<KedaEdgeDeps, 'clock' | 'log' | 'selfSigned'>,
-): Promise<{ readonly transport: Transport; readonly components: readonly Component[] }> {
-  if (auth.mode === 'insecurePlaintext') return { transport: { kind: 'plaintext' }, components: [] }
-  const clientCertificates = auth.mode === 'clientCertificates'
-  const caFile = clientCertificates ? (auth.caFile ?? clientCaFile) : undefined
-  if (clientCertificates && caFile === undefined)
-    throw new Error(
-      `${auth.field}.mode is clientCertificates and there is no CA: give ${auth.field}.caFile or --tls-ca-file`,
-    )
-  if (tls.kind === 'self-signed') {
-    const ca = caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') }
-    const source = { material: { ...selfSigned, ...ca }, follow: () => undefined }
-    return { transport: { kind: 'tls', tls: source, clientCertificates }, components: [] }
-  }
-  // A second watch of the same files, so that a broken CA of KEDA's cannot hold up the metrics API's renewal.
-  const { certFile, keyFile } = tls
-  const followed = await openServingCertificate(
-    { certFile, keyFile, ...(caFile === undefined ? {} : { caFile }) },
-    { clock, log, expectedNames: [] },
-  )
-  return { transport: { kind: 'tls', tls: followed, clientCertificates }, components: [followed] }
 }

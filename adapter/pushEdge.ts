@@ -4,7 +4,7 @@ import type { Clock, Logger, PushReceiver } from '../src/ports.ts'
 import { tokenReviewPoster } from './cluster/reviews.ts'
 import type { KubeClient } from './cluster/kubeClient.ts'
 import type { ServeOptions } from './commandLine.ts'
-import { openTransport } from './kedaEdge.ts'
+import { boundNamespaces, openTransport } from './grpcTransport.ts'
 import type { Edge } from './lifetime.ts'
 import { NO_EDGE } from './lifetime.ts'
 import type { Proof } from './push/ports.ts'
@@ -71,10 +71,8 @@ export async function openPushEdge(
 }
 
 function proofOf(auth: PushEdgeConfig['auth'], { client, clock }: PushEdgeDeps): Proof {
-  if (auth.mode === 'clientCertificates') {
-    const bound = Object.entries(auth.namespaces).map(([name, of]) => [name, new Set(of)] as const)
-    return { kind: 'certificate', namespaces: new Map(bound) }
-  }
+  if (auth.mode === 'clientCertificates')
+    return { kind: 'certificate', namespaces: boundNamespaces(auth.namespaces) }
   if (auth.mode !== 'serviceAccountToken') return { kind: 'none' }
   if (client === undefined)
     throw new Error(

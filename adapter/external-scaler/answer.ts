@@ -15,6 +15,7 @@
  */
 import { status } from '@grpc/grpc-js'
 import type { Labels, Reading } from '../../src/model.ts'
+import { instant } from '../instant.ts'
 import { toMilli } from '../milli.ts'
 import { badMetadata, CallFault, unavailable } from './fault.ts'
 import type { Trigger } from './trigger.ts'
@@ -150,9 +151,4 @@ function shown(texts: ReadonlySet<string>, what: string): string {
 function labelText(labels: Labels): string {
   const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`)
   return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
-}
-
-/** A point in time stays while an age grows, so Kubernetes counts one event instead of making many. */
-function instant(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
 }

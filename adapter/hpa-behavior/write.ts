@@ -4,6 +4,7 @@ import type { Subject } from './objects.ts'
 import { applied, collectionPath, FIELD_MANAGER } from './objects.ts'
 import type { BehaviorDeps, Cluster, NamedObject, WriteResult } from './ports.ts'
 import { statusOf } from './ports.ts'
+import { instant } from '../instant.ts'
 
 export interface Written {
   readonly result: WriteResult
@@ -41,7 +42,7 @@ export async function tellConflict(
 ): Promise<void> {
   const { kind, namespace, name, uid } = subject
   const nowMs = clock.nowMs()
-  const time = new Date(nowMs).toISOString().replace(/\.\d+Z$/, 'Z')
+  const time = instant(nowMs)
   const event = {
     apiVersion: 'v1',
     kind: 'Event',

@@ -1,6 +1,7 @@
 import type { Labels, Reading, Signal, SignalReadings } from '../../src/model.ts'
 import type { SignalReader } from '../../src/ports.ts'
 import type { CustomRoute, ExternalRoute } from './paths.ts'
+import { instant } from '../instant.ts'
 import { badRequest, notFound, unavailable } from './status.ts'
 import type { Failure, StatusDetails } from './status.ts'
 
@@ -83,11 +84,6 @@ function labelText(labels: Labels): string {
   return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)
     .join(',')
-}
-
-/** A point in time stays while an age grows, so Kubernetes counts one event instead of making many. */
-function instant(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
 const NEAR_NAMES_MAX = 5
