@@ -87,7 +87,7 @@ export class LagRun {
   }
 }
 
-type Right = readonly ['topic' | 'group', 'READ' | 'DESCRIBE', string]
+export type Right = readonly ['topic' | 'group', 'READ' | 'DESCRIBE', string]
 
 /** What a run reads: a group's entry in the configuration. */
 interface GroupEntry {
