@@ -1,46 +1,16 @@
 /** The whole adapter as its own process: a report through mutual TLS becomes a signal's value. */
 import { credentials } from '@grpc/grpc-js'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadPush } from '../../adapter/push/wire.ts'
-import { issueCertificate } from '../../adapter/security/selfSigned.ts'
 import type { KeyPair } from '../../adapter/security/selfSigned.ts'
+import type { PushAdapter } from '../push/pushAdapter.ts'
+import { startPushAdapter } from '../push/pushAdapter.ts'
 import { PushClient, report } from '../push/pushClient.ts'
-import { around, authority, client as clientOf } from '../security/certificates.ts'
-import type { AdapterProcess } from '../setup/adapterProcess.ts'
-import { startAdapter } from '../setup/adapterProcess.ts'
-import { eventually, temporaryFolder } from '../setup/running.ts'
+import { client as clientOf } from '../security/certificates.ts'
+import { eventually } from '../setup/running.ts'
 
 const NOW_MS = Date.now()
-const folder = temporaryFolder()
-const at = (name: string) => join(folder.path, name)
-const serverCa = authority('server-ca', NOW_MS)
-const podsCa = authority('pods-ca', NOW_MS)
-let adapter: AdapterProcess
-const clients: PushClient[] = []
-
-beforeAll(async () => {
-  const request = { commonName: 'adapter', dnsNames: ['localhost'], ...around(NOW_MS) }
-  const serving = issueCertificate({ ...request, usages: ['serverAuth'] }, serverCa)
-  writeFileSync(at('tls.crt'), serving.cert)
-  writeFileSync(at('tls.key'), serving.key)
-  writeFileSync(at('pods-ca.crt'), podsCa.cert)
-  writeFileSync(
-    at('tideline.yaml'),
-    `
-apiVersion: tideline.dev/v1alpha1
-kind: MetricsAdapter
-metadata: {name: test}
-spec:
-  metricsApi: {auth: {mode: insecureOpen}, drain: 0s}
-  push:
-    address: 127.0.0.1
-    port: 0
-    auth: {mode: clientCertificates, caFile: ${at('pods-ca.crt')}, namespaces: {detector: [vision]}}
-  evaluation: {interval: 50ms}
-  sources: [{name: services, push: {bucket: 100ms}}]
----
+const SIGNALS = `
 apiVersion: tideline.dev/v1alpha1
 kind: Signal
 metadata: {name: requests, namespace: vision}
@@ -69,34 +39,35 @@ spec:
   select: {metric: inference_latency_seconds_bucket}
   window: {function: quantile, quantile: 0.5, duration: 1m}
   expose: {external: {name: latency}}
-`,
-  )
-  adapter = await startAdapter([
-    ...['--config', at('tideline.yaml'), '--address', '127.0.0.1', '--port', '0'],
-    ...['--tls-cert-file', at('tls.crt'), '--tls-key-file', at('tls.key')],
-  ])
+`
+
+let started: PushAdapter
+const clients: PushClient[] = []
+
+beforeAll(async () => {
+  started = await startPushAdapter('{bucket: 100ms}', SIGNALS, NOW_MS)
 })
 
 afterAll(async () => {
   for (const client of clients) client.close()
-  await adapter?.stop()
-  folder.remove()
+  await started?.stop()
 })
 
 async function dial(own?: KeyPair): Promise<PushClient> {
-  const entry = adapter.log.find((each) => each['event'] === 'push-listening')
+  const { reportPort, serverCa } = started
   const buffer = (text?: string) => (text === undefined ? null : Buffer.from(text))
   const channel = credentials.createSsl(buffer(serverCa.cert), buffer(own?.key), buffer(own?.cert))
-  const client = new PushClient(Number(entry?.['port']), await loadPush(), channel)
+  const client = new PushClient(reportPort, await loadPush(), channel)
   clients.push(client)
   return client
 }
 
 const value = async (name: string) =>
-  (await adapter.get(`/apis/external.metrics.k8s.io/v1beta1/namespaces/vision/${name}`)).json
+  (await started.adapter.get(`/apis/external.metrics.k8s.io/v1beta1/namespaces/vision/${name}`))
+    .json
 
 test('reports of two pods, one of them retried, are the sum of both', async () => {
-  const client = await dial(clientOf(podsCa, NOW_MS, { commonName: 'detector' }))
+  const client = await dial(clientOf(started.podsCa, NOW_MS, { commonName: 'detector' }))
   const latency = { bounds: [0.1, 0.2], counts: [0, 4, 0], sumSeconds: 0.6 }
   const counts = [{ model: 'yolo', version: '8', requests: 5, errors: 1, latency }]
   const first = report({ counts })
@@ -115,16 +86,16 @@ test('reports of two pods, one of them retried, are the sum of both', async () =
   expect(answered).toMatchObject({ outcome: 'ACCEPTED', admissibleRate: 12.5 })
   const other = await client.report(report({ pod: 'v-2', service: 'other' }))
   expect(other).not.toHaveProperty('admissibleRate')
-  const { text } = await adapter.get('/metrics')
+  const { text } = await started.adapter.get('/metrics')
   expect(text).toMatch(/tideline_push_reports_total\{outcome="accepted"\} 4/)
 })
 
 test('a certificate reports for its namespaces alone; without one nobody does', async () => {
-  const client = await dial(clientOf(podsCa, NOW_MS, { commonName: 'detector' }))
+  const client = await dial(clientOf(started.podsCa, NOW_MS, { commonName: 'detector' }))
   expect(await client.report(report({ namespace: 'shop' }))).toBe(
     'PERMISSION_DENIED: the report is for shop/v-0, and certificate "detector" may report for vision/*',
   )
-  const stranger = await dial(clientOf(podsCa, NOW_MS, { commonName: 'stranger' }))
+  const stranger = await dial(clientOf(started.podsCa, NOW_MS, { commonName: 'stranger' }))
   expect(await stranger.report(report())).toMatch(/^PERMISSION_DENIED: .*may report for none/)
   expect(await (await dial()).report(report())).toMatch(/^UNAVAILABLE/)
 })

@@ -1,22 +1,27 @@
 /** A service with the reporter, the whole adapter as its own process, TLS both ways: calls become a signal. */
 import { Client, credentials, Server, ServerCredentials } from '@grpc/grpc-js'
 import type { sendUnaryData } from '@grpc/grpc-js'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { issueCertificate } from '../../adapter/security/selfSigned.ts'
 import type { Reporter } from '../../reporter/reporter.ts'
 import { startReporter } from '../../reporter/reporter.ts'
-import { around, authority, client as clientOf } from '../security/certificates.ts'
-import type { AdapterProcess } from '../setup/adapterProcess.ts'
-import { startAdapter } from '../setup/adapterProcess.ts'
-import { eventually, temporaryFolder } from '../setup/running.ts'
+import type { PushAdapter } from '../push/pushAdapter.ts'
+import { startPushAdapter } from '../push/pushAdapter.ts'
+import { client as clientOf } from '../security/certificates.ts'
+import { eventually } from '../setup/running.ts'
 
 const NOW_MS = Date.now()
-const folder = temporaryFolder()
-const at = (name: string) => join(folder.path, name)
-const serverCa = authority('server-ca', NOW_MS)
-const podsCa = authority('pods-ca', NOW_MS)
+const SIGNALS = `
+apiVersion: tideline.dev/v1alpha1
+kind: Signal
+metadata: {name: requests, namespace: vision}
+spec:
+  source: services
+  select: {metric: inference_requests}
+  window: {function: increase, duration: 1m}
+  combine: {function: sum}
+  freshFor: 4s
+  expose: {external: {name: requests}}
+`
 const bytes = {
   requestSerialize: (text: string) => Buffer.from(text),
   requestDeserialize: (data: Buffer) => data.toString(),
@@ -25,15 +30,15 @@ const bytes = {
 }
 const ECHO = { path: '/echo/say', requestStream: false, responseStream: false, ...bytes }
 
-let adapter: AdapterProcess | undefined
+let started: PushAdapter | undefined
 let reporter: Reporter | undefined
 const server = { now: undefined as Server | undefined }
 let client: Client
 
-async function startService(port: number): Promise<Reporter> {
+async function startService({ reportPort, serverCa, podsCa }: PushAdapter): Promise<Reporter> {
   const own = clientOf(podsCa, NOW_MS, { commonName: 'detector' })
   const reporting = await startReporter({
-    address: `localhost:${port}`,
+    address: `localhost:${reportPort}`,
     credentials: credentials.createSsl(
       Buffer.from(serverCa.cert),
       Buffer.from(own.key),
@@ -59,52 +64,15 @@ async function startService(port: number): Promise<Reporter> {
 }
 
 beforeAll(async () => {
-  const request = { commonName: 'adapter', dnsNames: ['localhost'], ...around(NOW_MS) }
-  const serving = issueCertificate({ ...request, usages: ['serverAuth'] }, serverCa)
-  writeFileSync(at('tls.crt'), serving.cert)
-  writeFileSync(at('tls.key'), serving.key)
-  writeFileSync(at('pods-ca.crt'), podsCa.cert)
-  writeFileSync(
-    at('tideline.yaml'),
-    `
-apiVersion: tideline.dev/v1alpha1
-kind: MetricsAdapter
-metadata: {name: test}
-spec:
-  metricsApi: {auth: {mode: insecureOpen}, drain: 0s}
-  push:
-    address: 127.0.0.1
-    port: 0
-    auth: {mode: clientCertificates, caFile: ${at('pods-ca.crt')}, namespaces: {detector: [vision]}}
-  evaluation: {interval: 50ms}
-  sources: [{name: services, push: {}}]
----
-apiVersion: tideline.dev/v1alpha1
-kind: Signal
-metadata: {name: requests, namespace: vision}
-spec:
-  source: services
-  select: {metric: inference_requests}
-  window: {function: increase, duration: 1m}
-  combine: {function: sum}
-  freshFor: 4s
-  expose: {external: {name: requests}}
-`,
-  )
-  adapter = await startAdapter([
-    ...['--config', at('tideline.yaml'), '--address', '127.0.0.1', '--port', '0'],
-    ...['--tls-cert-file', at('tls.crt'), '--tls-key-file', at('tls.key')],
-  ])
-  const { port } = adapter.log.find(({ event }) => event === 'push-listening') ?? {}
-  reporter = await startService(Number(port))
+  started = await startPushAdapter('{}', SIGNALS, NOW_MS)
+  reporter = await startService(started)
 })
 
 afterAll(async () => {
   client?.close()
   server.now?.forceShutdown()
   await reporter?.close()
-  await adapter?.stop()
-  folder.remove()
+  await started?.stop()
 })
 
 const say = () =>
@@ -113,7 +81,8 @@ const say = () =>
     client.makeUnaryRequest(ECHO.path, ECHO.requestSerialize, ECHO.responseDeserialize, 'a', told)
   })
 const value = async () =>
-  (await adapter?.get('/apis/external.metrics.k8s.io/v1beta1/namespaces/vision/requests'))?.json
+  (await started?.adapter.get('/apis/external.metrics.k8s.io/v1beta1/namespaces/vision/requests'))
+    ?.json
 
 test('an idle service is zero, and its calls are counted, each once', async () => {
   await eventually('zero', async () =>
