@@ -1,5 +1,4 @@
 /** Kafka to HPA: two replicas of the adapter that share the partitions of a topic and a Redis. */
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
@@ -7,14 +6,13 @@ import type { ControlPlane } from '../controlPlane/controlPlane.ts'
 import { startControlPlane } from '../controlPlane/controlPlane.ts'
 import type { KubeObject } from '../controlPlane/kubeApi.ts'
 import type { AdapterProcess } from '../setup/adapterProcess.ts'
-import { startAdapter } from '../setup/adapterProcess.ts'
 import { openBalancer } from '../setup/balancer.ts'
 import type { KafkaPeer } from '../setup/kafkaPeer.ts'
 import { kafkaPeer } from '../setup/kafkaPeer.ts'
 import { startKafka } from '../setup/kafkaServer.ts'
 import { startRedis } from '../setup/redisServer.ts'
 import { freePort } from '../setup/running.ts'
-import { mountSecret, runScript } from './install.ts'
+import { adapterStarter, mountSecret, runScript, writeFiles } from './install.ts'
 import { kustomize, onLoopback, withoutMachines } from './objects.ts'
 import { becomes, condition, hpaPath, replicas, stays } from './observe.ts'
 import { createPodServers } from './podServers.ts'
@@ -56,13 +54,10 @@ beforeAll(async () => {
   const tls = join(plane.folder, 'tls')
   runScript(plane, 'make-certificate.sh')
   await mountSecret(plane, 'custom-metrics-adapter-tls', tls)
-  const kubeconfig = await plane.accountKubeconfig('monitoring', 'custom-metrics-adapter')
-  start = (index) =>
-    startAdapter([
-      ...['--config', config, '--kubeconfig', kubeconfig],
-      ...['--tls-cert-file', join(tls, 'tls.crt'), '--tls-key-file', join(tls, 'tls.key')],
-      ...['--address', '127.0.0.1', '--port', String(ports[index])],
-    ])
+  const starters = await Promise.all(
+    ports.map((port) => adapterStarter(plane, { config, tls, port })),
+  )
+  start = (index) => starters[index]?.() ?? Promise.reject(new Error(`no adapter ${index}`))
   adapters = await Promise.all(ports.map((_, index) => start(index)))
   ends.push(() => Promise.all(adapters.map((adapter) => adapter.stop('SIGKILL'))))
   await plane.apply(trusting(example, podPort))
@@ -93,11 +88,10 @@ function quickFiles(example: readonly KubeObject[], broker: string, redisPort: n
       document.setIn(['spec', 'window', 'duration'], '4s')
     return String(document)
   })
-  const folder = join(plane.folder, 'config')
-  mkdirSync(folder, { recursive: true })
-  writeFileSync(join(folder, 'adapter.yaml'), String(adapter))
-  writeFileSync(join(folder, 'signals.yaml'), signals.join('---\n'))
-  return folder
+  return writeFiles(join(plane.folder, 'config'), {
+    'adapter.yaml': String(adapter),
+    'signals.yaml': signals.join('---\n'),
+  })
 }
 
 /** Without what is for the adapter, whose processes run here and have their configuration as files. */
