@@ -50,6 +50,17 @@ const whereSchema = z
   .refine(({ field: _, ...conditions }) => Object.keys(conditions).length > 0, {
     error: 'must say what: equals, in, min or max',
   })
+  .superRefine(({ field: _, equals, in: among, min = -Infinity, max = Infinity }, context) => {
+    const refuse = (at: string, message: string) =>
+      context.addIssue({ code: 'custom', path: [at], message: `${message}: no event has that` })
+    if (min > max) return refuse('min', `must not be above max, ${max}`)
+    const bounded = min !== -Infinity || max !== Infinity
+    const within = typeof equals === 'number' && equals >= min && equals <= max
+    if (bounded && equals !== undefined && !within)
+      refuse('equals', 'must be a number within min and max')
+    if (equals !== undefined && among !== undefined && !among.includes(String(equals)))
+      refuse('equals', 'must be one of in')
+  })
 
 const valueSchema = z.strictObject({
   field: path.meta({ description: 'a number in each event' }),

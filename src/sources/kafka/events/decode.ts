@@ -88,10 +88,11 @@ class Fields {
     if (this.#paths.length === 0) return found
     if (json === null) return 'it has no value'
     if (json.length > VALUE_BYTES_MAX) return `it is larger than ${VALUE_BYTES_MAX} bytes`
-    if (this.#scan?.(json, found) === true) return found
+    const text = withoutMark(json)
+    if (this.#scan?.(text, found) === true) return found
     let parsed: unknown
     try {
-      parsed = JSON.parse(json.toString('utf8'))
+      parsed = JSON.parse(text.toString('utf8'))
     } catch {
       return 'it is not JSON'
     }
@@ -99,6 +100,12 @@ class Fields {
     for (const [index, path] of this.#paths.entries()) found[index] = scalarAt(parsed, path)
     return found
   }
+}
+
+/** A byte order mark may be ignored (RFC 8259, 8.1); some producers write one. */
+function withoutMark(json: Buffer): Buffer {
+  const marked = json[0] === 0xef && json[1] === 0xbb && json[2] === 0xbf
+  return marked ? json.subarray(3) : json
 }
 
 /** What is neither text, number nor boolean counts as not there. */
@@ -177,7 +184,7 @@ function timeOf(value: Scalar, format: TimeFormat): number {
   return rfc3339(value)
 }
 
-const RFC3339 = /^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/
+const RFC3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/
 
 /** The seconds that were read last: events come in order, so most share them. */
 let seconds = ''
@@ -186,11 +193,17 @@ let secondsMs = NaN
 function rfc3339(text: string): number {
   const parts = RFC3339.exec(text)
   if (parts === null) return NaN
-  const [, fraction = '', zone = ''] = parts
-  const whole = `${text.slice(0, 10)}T${text.slice(11, 19)}${zone.toUpperCase()}`
+  const [, date = '', time = '', fraction = '', zone = ''] = parts
+  const whole = `${date}T${time}${zone.toUpperCase()}`
   if (whole !== seconds) {
     seconds = whole
-    secondsMs = Date.parse(whole)
+    secondsMs = isThere(`${date}T${time}`) ? Date.parse(whole) : NaN
   }
   return secondsMs + Number(fraction.slice(1, 4).padEnd(3, '0'))
+}
+
+/** `Date.parse` takes 30 February and 24:00 too, for a day that follows. */
+function isThere(local: string): boolean {
+  const ms = Date.parse(`${local}Z`)
+  return Number.isFinite(ms) && new Date(ms).toISOString().startsWith(local)
 }
