@@ -31,8 +31,15 @@ export function shownValue(root: unknown, path: readonly PropertyKey[]): string 
   return text.length > VALUE_LENGTH_MAX ? `${text.slice(0, VALUE_LENGTH_MAX)}…` : text
 }
 
-/** A zod issue's sentence, with the mend for the commonest mistake: a misspelt field. */
+/** A zod issue's sentence, with the mend for the commonest mistakes: a misspelt field, and too little or too much. */
 export function mendOf(issue: z.core.$ZodIssue, known: readonly string[]): string {
+  // A schema that has a sentence of its own knows better.
+  if (issue.code === 'too_small' && issue.message.startsWith('Too small'))
+    return issue.origin in PARTS && issue.minimum === 1
+      ? 'must not be empty'
+      : limitText(issue, issue.minimum, ['or more', 'more than'])
+  if (issue.code === 'too_big' && issue.message.startsWith('Too big'))
+    return limitText(issue, issue.maximum, ['or less', 'less than'])
   if (issue.code !== 'unrecognized_keys') return issue.message
   return issue.keys
     .map((key) => {
@@ -42,6 +49,21 @@ export function mendOf(issue: z.core.$ZodIssue, known: readonly string[]): strin
         : `unknown field "${key}": did you mean "${near}"?`
     })
     .join('; ')
+}
+
+/** What values that are no numbers are counted in. */
+const PARTS: Readonly<Record<string, string>> = { string: ' characters', array: ' entries' }
+
+function limitText(
+  { origin, inclusive }: { readonly origin: string; readonly inclusive?: boolean },
+  limit: number | bigint,
+  [including, beyond]: readonly [string, string],
+): string {
+  const verb = origin in PARTS ? 'must have' : 'must be'
+  const parts = PARTS[origin] ?? ''
+  return inclusive === false
+    ? `${verb} ${beyond} ${limit}${parts}`
+    : `${verb} ${limit}${parts} ${including}`
 }
 
 /** The candidate within two edits of `word`, if there is one. */

@@ -272,6 +272,43 @@ expose: {external: {name: m}}`,
     expect(problems(text)).toEqual([expect.stringContaining(told)])
   })
 
+  const EVENTS = 'brokers: [kafka:9092], topic: t, metric: m'
+  test.each([
+    ["group: ''", 'group (is ""): must not be empty'],
+    [`group: ${'g'.repeat(201)}`, 'g…): must have 200 characters or less'],
+    ['maxSeries: 0', 'maxSeries (is 0): must be 1 or more'],
+    ['maxSeries: 100001', 'maxSeries (is 100001): must be 100000 or less'],
+    ['where: [{field: a, in: []}]', 'where.0.in (is []): must not be empty'],
+    [
+      'where: [{field: a, min: 1, max: 0.5}]',
+      'where.0.min (is 1): must not be above max, 0.5: no event has that',
+    ],
+    [
+      'where: [{field: a, equals: 2, max: 1}]',
+      'where.0.equals (is 2): must be a number within min and max: no event has that',
+    ],
+    [
+      'where: [{field: a, equals: b, min: 1}]',
+      'where.0.equals (is "b"): must be a number within min and max: no event has that',
+    ],
+    [
+      'where: [{field: a, equals: b, in: [c, d]}]',
+      'where.0.equals (is "b"): must be one of in: no event has that',
+    ],
+  ])('events of Kafka with %s: what to write instead', (field, told) => {
+    const said = problems(`${ADAPTER}    - {name: e, kafkaEvents: {${EVENTS}, ${field}}}\n`)
+    expect(said).toEqual([expect.stringContaining(told)])
+    expect(said[0]).toMatch(/^tideline\.yaml:14: MetricsAdapter tideline: spec\.sources\.2\./)
+  })
+
+  test.each([
+    'where: [{field: a, min: 1, max: 1}]',
+    'where: [{field: a, equals: 1, in: ["1"], min: 0}]',
+    'where: [{field: a, equals: b, in: [b]}]',
+  ])('events of Kafka with %s: some event can have that', (field) =>
+    expect(problems(`${ADAPTER}    - {name: e, kafkaEvents: {${EVENTS}, ${field}}}\n`)).toEqual([]),
+  )
+
   test('no MetricsAdapter at all, as in a folder that was emptied', () => {
     const told = [expect.stringContaining('no MetricsAdapter document: ')]
     expect(loadConfig([])).toMatchObject({ ok: false })
