@@ -4,10 +4,15 @@ import { systemClock } from '../../../src/clock.ts'
 import type { WindowStore } from '../../../src/ports.ts'
 import type { FetchedBatch, KafkaClient } from '../../../src/sources/kafka/client.ts'
 import { kafkaEventsConfigSchema } from '../../../src/sources/kafka/events/config.ts'
+import { countEvents } from '../../../src/sources/kafka/events/events.ts'
 import { Publisher } from '../../../src/sources/kafka/events/publisher.ts'
 import { TopicReader } from '../../../src/sources/kafka/events/reader.ts'
 import { Totals } from '../../../src/sources/kafka/events/totals.ts'
 import { memoryWindows } from '../../../src/store/memoryWindows.ts'
+import { RecordingLogger } from '../../kit/recordingLogger.ts'
+import { RecordingSink } from '../../kit/recordingSink.ts'
+import { secretsFrom } from '../../kit/trial.ts'
+import { eventsConfig } from './eventsRun.ts'
 
 const TOPIC = 'detections'
 const WINDOW_MS = 60_000
@@ -139,6 +144,48 @@ test('what another configuration has counted is neither told nor added to', asyn
   await publisher.publish(never)
   expect(failures.join()).toContain('not every partition')
 })
+
+/** Whose counts a source of this configuration goes on from. */
+async function lineageOf(config: Readonly<Record<string, unknown>>): Promise<string> {
+  const windows = memoryWindows()
+  const stop = new AbortController()
+  const assigning: KafkaClient = {
+    ...client,
+    consume: async ({ assigned }, signal) => {
+      await assigned(new Map([[TOPIC, [0]]]), signal)
+      stop.abort()
+    },
+  }
+  const deps = {
+    ...{ name: 'events', clock: systemClock, secrets: secretsFrom({}), windows },
+    ...{ sink: new RecordingSink(), log: new RecordingLogger() },
+  }
+  const parsed = eventsConfig({ brokers: ['kafka:9092'], topic: TOPIC, ...config })
+  await countEvents(parsed, assigning, deps).run(stop.signal)
+  const lineage = (await windows.load(`${TOPIC}/0`, never))?.position.lineage ?? ''
+  return lineage.slice(0, lineage.lastIndexOf('/'))
+}
+
+test.each<[Readonly<Record<string, unknown>>, boolean]>([
+  [{}, true],
+  [{ labels: { class: { field: 'kind' } } }, false],
+  [{ labels: { class: { field: 'class', default: 'none' } } }, false],
+  [{ time: { field: 'at' } }, false],
+  [{ where: [{ field: 'confidence', min: 0.5 }] }, false],
+  [{ values: [{ field: 'confidence', metric: 'confidence' }] }, false],
+  [{ window: '2m' }, false],
+  [{ bucket: '500ms' }, false],
+  [{ lateness: '1s' }, false],
+  [{ future: '1s' }, false],
+  [{ maxSeries: 10 }, false],
+  [{ isolation: 'read-uncommitted' }, false],
+  [{ expect: [{ class: 'person' }] }, true],
+  [{ forgetAfter: '1h' }, true],
+  [{ logPayload: true }, true],
+  [{ clientId: 'other' }, true],
+])('what was counted before counts on with %j: %s', async (config, same) =>
+  expect((await lineageOf(config)) === (await lineageOf({}))).toBe(same),
+)
 
 test.each([
   [{ metric: 'size_sum', values: [{ field: 'v', metric: 'size' }] }, 'values.0.metric'],

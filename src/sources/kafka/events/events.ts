@@ -149,8 +149,9 @@ function totalsSettings(config: KafkaEventsConfig): TotalsSettings {
 
 /** What the counts that are stored depend on. */
 function fingerprintOf(config: KafkaEventsConfig): string {
-  const { labels, time, where, values, window, bucket, lateness, isolation, maxSeries } = config
-  const of = { labels, time, where, values, window, bucket, lateness, isolation, maxSeries }
+  const { labels, time, where, values, window, bucket, lateness, future } = config
+  const { isolation, maxSeries } = config
+  const of = { labels, time, where, values, window, bucket, lateness, isolation, maxSeries, future }
   return createHash('sha256').update(JSON.stringify(of)).digest('base64url').slice(0, 12)
 }
 
