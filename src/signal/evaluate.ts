@@ -2,26 +2,17 @@
  * One signal at one tick: series → window → combine → freshness → declared answer → hold → readings.
  * A function of (state, series, now): it reads no clock and makes no call.
  */
-import type {
-  Labels,
-  OriginHealth,
-  Reading,
-  Series,
-  Signal,
-  SignalReadings,
-  Why,
-} from '../model.ts'
+import type { Labels, OriginHealth, Reading, Signal, SignalReadings, Why } from '../model.ts'
 import type { SeriesView, Stabilizer } from '../ports.ts'
 import type { Group, Grouping } from './groups.ts'
 import type { HoldState } from './hold.ts'
 import type { LastKnown } from './missing.ts'
-import { combine } from '../series/combine.ts'
-import { histogramQuantile } from '../series/histogram.ts'
-import { evaluateCollected } from './collected.ts'
+import type { Observed } from './observe.ts'
 import { groupSeries, selectSeries } from './groups.ts'
 import { holdReadings } from './hold.ts'
 import { applyMissingPolicy } from './missing.ts'
 import { notesOn } from './notes.ts'
+import { isStale, observe } from './observe.ts'
 
 /** What one signal keeps from tick to tick. */
 export interface SignalState {
@@ -56,8 +47,10 @@ export function evaluateSignal(
   const notes = view.notes(source, metric)
   const readings: Reading[] = []
   for (const group of groups) {
-    const observed = observe(signal, group, nowMs, unattributed)
-    readings.push(settle(signal, state, view, { group, observed, silent, notes, nowMs }))
+    const observed = observe(signal, group, nowMs)
+    readings.push(
+      settle(signal, state, view, { group, observed, unattributed, silent, notes, nowMs }),
+    )
   }
   if (readings.length === 0) readings.push(absentSignal(signal, state, view, nowMs))
   const held = stabilizer === undefined ? readings : holdReadings(signal, readings, state.holds, at)
@@ -76,92 +69,10 @@ function regroup(signal: Signal, state: SignalState, view: SeriesView, nowMs: nu
 /** How long the last value of a vanished group is remembered for `hold` and `decay` answers. */
 const LAST_KNOWN_MAX_MS = 24 * 3600_000
 
-interface Observed {
-  readonly value: number | undefined
-  /** Time of the oldest point the value stands on. */
-  readonly dataMs: number
-  readonly counts: Why['series']
-  readonly unattributed: number
-}
-
-/** Reused for each group so that a tick over thousands of series allocates nothing for their values. */
-let values = new Float64Array(256)
-
-function observe(signal: Signal, group: Group, nowMs: number, unattributed: number): Observed {
-  const { series, bounds, counting } = group
-  const apart = bounds !== undefined || counting !== undefined
-  const window = apart ? { ...signal.window, function: 'rate' as const } : signal.window
-  if (values.length < series.length) values = new Float64Array(series.length * 2)
-  const buckets: { le: number; value: number }[] = []
-  const mean = { sum: 0, count: 0, unpaired: 0 }
-  let fresh = 0
-  let stale = 0
-  let warmingUp = 0
-  let dataMs = Infinity
-  for (let index = 0; index < series.length; index++) {
-    const one = series[index]
-    if (one === undefined) continue
-    if (isStale(one, signal, nowMs)) {
-      stale += 1
-      continue
-    }
-    const result = evaluateCollected(one, window)
-    if (result.state !== 'value') {
-      warmingUp += 1
-      continue
-    }
-    values[fresh] = result.value
-    fresh += 1
-    if (result.dataMs < dataMs) dataMs = result.dataMs
-    if (bounds !== undefined) buckets.push({ le: bounds[index] ?? NaN, value: result.value })
-    if (counting !== undefined) {
-      const counts = counting[index] === true
-      mean[counts ? 'count' : 'sum'] += result.value
-      mean.unpaired += counts ? 1 : -1
-    }
-  }
-  const counts = { fresh, stale, warmingUp }
-  if (fresh === 0) return { value: undefined, dataMs: NaN, counts, unattributed }
-  const known = { buckets, mean, fresh }
-  return { value: valueOf(signal, group, known), dataMs, counts, unattributed }
-}
-
-interface Known {
-  readonly buckets: { le: number; value: number }[]
-  /** `unpaired`: by how many the counts are more than the sums; one without the other says nothing. */
-  readonly mean: { readonly sum: number; readonly count: number; readonly unpaired: number }
-  readonly fresh: number
-}
-
-/** Undefined where nothing was observed that a quantile or a mean could be of. */
-function valueOf(signal: Signal, group: Group, { buckets, mean, fresh }: Known) {
-  if (group.bounds !== undefined)
-    return histogramQuantile(signal.window.quantile, mergeBuckets(buckets))
-  if (group.counting !== undefined)
-    return mean.count > 0 && mean.unpaired === 0 ? mean.sum / mean.count : undefined
-  return combine(signal.combine.function, values, fresh)
-}
-
-/** How far the clock of an origin may be ahead of ours before its data is of no known time. */
-const AHEAD_MAX_MS = 5000
-
-function isStale(series: Series, signal: Signal, nowMs: number): boolean {
-  const ageMs = nowMs - series.lastMs
-  return ageMs > signal.freshForMs || ageMs < -AHEAD_MAX_MS
-}
-
-/** Buckets of several pods with one upper bound are one bucket of the fleet. */
-function mergeBuckets(
-  buckets: readonly { le: number; value: number }[],
-): { le: number; value: number }[] {
-  const merged = new Map<number, number>()
-  for (const { le, value } of buckets) merged.set(le, (merged.get(le) ?? 0) + value)
-  return [...merged].map(([le, value]) => ({ le, value })).toSorted((a, b) => a.le - b.le)
-}
-
 interface Seen {
   readonly group: Group
   readonly observed: Observed
+  readonly unattributed: number
   /** Targets that nothing is known of. */
   readonly silent: readonly string[]
   /** What origins say of the metric. */
@@ -188,10 +99,7 @@ function settle(signal: Signal, state: SignalState, view: SeriesView, seen: Seen
   }
   const last = state.last.get(key)
   if (covered) {
-    const cause =
-      observed.value === undefined
-        ? `nothing was observed within the window of ${seconds(signal.window.durationMs)}`
-        : 'the value is beyond what a number can hold'
+    const cause = valueless(signal, observed)
     const reading = { state: 'absent', labels, reason: 'no-observations', cause, why } as const
     return applyMissingPolicy(reading, signal.whenAbsent, last, nowMs)
   }
@@ -209,12 +117,20 @@ function settle(signal: Signal, state: SignalState, view: SeriesView, seen: Seen
   return applyMissingPolicy(reading, signal.whenAbsent, last, nowMs)
 }
 
-function whyOf({ observed, notes, group }: Seen): Why {
+/** Why there is no number although there is enough data. */
+function valueless({ selection, window }: Signal, { value, alone }: Observed): string {
+  if (value !== undefined) return 'the value is beyond what a number can hold'
+  return alone > 0
+    ? `${alone} series of ${selection.metric} lack the _sum or _count that belongs to them`
+    : `nothing was observed within the window of ${seconds(window.durationMs)}`
+}
+
+function whyOf({ observed, unattributed, notes, group }: Seen): Why {
   const texts = notes === undefined ? undefined : notesOn(group.series, notes)
   return {
     ...(observed.value === undefined ? {} : { observed: observed.value }),
     series: observed.counts,
-    ...(observed.unattributed === 0 ? {} : { unattributed: observed.unattributed }),
+    ...(unattributed === 0 ? {} : { unattributed }),
     ...(texts === undefined ? {} : { notes: texts }),
   }
 }

@@ -8,8 +8,14 @@ export interface Group {
   readonly series: readonly Series[]
   /** Upper bounds of a classic histogram's buckets, parallel to `series`; undefined for anything else. */
   readonly bounds: readonly number[] | undefined
-  /** Which series count what the others sum up, parallel to `series`; undefined where no mean is asked for. */
-  readonly counting: readonly boolean[] | undefined
+  /** The same series as sums and counts; undefined where no mean is asked for. */
+  readonly mean: MeanParts | undefined
+}
+
+/** What a mean is made of: each sum with the count of the same origin and labels. */
+export interface MeanParts {
+  readonly pairs: readonly { readonly sum: Series; readonly count: Series }[]
+  readonly alone: readonly Series[]
 }
 
 export interface Grouping {
@@ -40,7 +46,7 @@ export function groupSeries(signal: Signal, selected: readonly Series[]): Groupi
     labels,
     series,
     bounds: histogramBounds(signal, series),
-    counting: countingSeries(signal, series),
+    mean: meanParts(signal, series),
   }))
   return { groups, unattributed }
 }
@@ -82,7 +88,25 @@ export function selectSeries(signal: Signal, view: SeriesView): readonly Series[
   )
 }
 
-function countingSeries({ selection, window }: Signal, series: readonly Series[]) {
+function meanParts(
+  { selection, window }: Signal,
+  series: readonly Series[],
+): MeanParts | undefined {
   if (window.function !== 'mean') return undefined
-  return series.map(({ metric }) => metric === `${selection.metric}_count`)
+  const isCount = ({ metric }: Series) => metric === `${selection.metric}_count`
+  const counts = new Map(series.filter(isCount).map((one) => [identity(one), one]))
+  const pairs: { sum: Series; count: Series }[] = []
+  const alone: Series[] = []
+  for (const sum of series) {
+    if (isCount(sum)) continue
+    const count = counts.get(identity(sum))
+    if (count === undefined) alone.push(sum)
+    else pairs.push({ sum, count })
+    counts.delete(identity(sum))
+  }
+  return { pairs, alone: [...alone, ...counts.values()] }
+}
+
+function identity({ origin, labels }: Series): string {
+  return JSON.stringify([origin, Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1))])
 }

@@ -320,16 +320,65 @@ describe('groups', () => {
     expect(one(at(30))).toMatchObject({ state: 'absent', reason: 'no-observations' })
   })
 
-  test.each(['m_sum', 'm_count'])('a mean of parts of which one has only %s is absent', (only) => {
+  describe('a mean needs each sum with the count of the same origin and labels', () => {
     const signal = signalOf({ window: { function: 'mean', durationMs: 60_000, quantile: 0 } })
-    const { put, at } = stage(signal)
-    const both = (value: number) =>
-      ['m_sum', 'm_count'].map((metric) => ({ metric, value, kind: 'cumulative' }) as const)
-    for (const seconds of [0, 30]) {
-      put(seconds, 'p1', both(seconds))
-      put(seconds, 'p2', [{ metric: only, value: seconds, kind: 'cumulative' }])
-    }
-    expect(one(at(30)).state).toBe('absent')
+    const sum = (value: number, labels: Labels = {}) =>
+      ({ metric: 'm_sum', value, labels, kind: 'cumulative' }) as const
+    const count = (value: number, labels: Labels = {}) => ({
+      ...sum(value, labels),
+      metric: 'm_count',
+    })
+    const alone = { state: 'absent', cause: expect.stringContaining('lack the _sum or _count') }
+    const camera = { a: { camera: 'a' }, b: { camera: 'b' } }
+    type Parts = readonly ReturnType<typeof sum | typeof count>[]
+    test.each<[string, (at: number) => Readonly<Record<string, Parts>>]>([
+      ['only a sum', (at) => ({ p1: [sum(at), count(at)], p2: [sum(at)] })],
+      ['only a count', (at) => ({ p1: [sum(at), count(at)], p2: [count(at)] })],
+      ['a sum here and a count there', (at) => ({ p1: [sum(100 * at)], p2: [count(at)] })],
+      [
+        'a sum too many and a count too many',
+        (at) => ({ p1: [sum(at), count(at)], p2: [sum(at)], p3: [count(at)] }),
+      ],
+      [
+        'a sum and a count of other labels',
+        (at) => ({ p1: [sum(at, camera.a), count(at, camera.b)] }),
+      ],
+    ])('%s: absent, and the cause says it', (_, parts) => {
+      const { put, at } = stage(signal)
+      for (const seconds of [0, 30])
+        for (const [origin, of] of Object.entries(parts(seconds))) put(seconds, origin, of)
+      expect(one(at(30))).toMatchObject(alone)
+    })
+
+    test('several labels of one origin, in whatever order they come', () => {
+      const { put, at } = stage(signal)
+      const [ab, ba] = [
+        { camera: 'a', model: 'b' },
+        { model: 'b', camera: 'a' },
+      ]
+      for (const seconds of [0, 30])
+        put(seconds, 'p1', [
+          ...[count(seconds, camera.b), sum(2 * seconds, ab)],
+          ...[sum(8 * seconds, camera.b), count(seconds, ba)],
+        ])
+      expect(told(one(at(30)))).toBeCloseTo(5, 12)
+    })
+
+    test('where one is not fresh, its other half is not counted either', () => {
+      const { put, at } = stage(signal)
+      for (const seconds of [0, 30])
+        for (const pod of ['p1', 'p2', 'p3']) put(seconds, pod, [sum(9 * seconds), count(seconds)])
+      expect(told(one(at(30)))).toBeCloseTo(9, 12)
+      for (const seconds of [60, 90]) {
+        put(seconds, 'p1', [sum(9 * seconds), count(seconds)])
+        // A sum that is no number is refused, so that it gets old.
+        put(seconds, 'p2', [sum(NaN), count(seconds)])
+        put(seconds, 'p3', [sum(9 * seconds), count(seconds)])
+      }
+      const reading = one(at(90))
+      expect(reading.state).not.toBe('fresh')
+      expect(reading.why.series).toMatchObject({ fresh: 4, stale: 2 })
+    })
   })
 
   test('a histogram in which nothing was observed has no quantile', () => {
