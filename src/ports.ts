@@ -267,7 +267,8 @@ export interface Stabilized {
 /** Decides how long a value is held after the load recedes, and how far it leads. No clock, no I/O. */
 export interface Stabilizer {
   initial(): StabilizerState
-  step(state: StabilizerState, observed: number, nowMs: number): Stabilized
+  /** `startMs`: how long a pod takes to start, as far as it is known now; left out, it is as before. */
+  step(state: StabilizerState, observed: number, nowMs: number, startMs?: number): Stabilized
   /** The state as JSON can carry it, bit by bit. */
   save(state: StabilizerState): unknown
   /** Undefined where it is not what `save` of the same policy, version and bounds made. */

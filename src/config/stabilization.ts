@@ -2,11 +2,11 @@ import type { Stabilization } from '../model.ts'
 import type { Mistake } from './compile.ts'
 import type { SignalSpec } from './signalSchema.ts'
 import { PREDICTIVE_DEFAULTS } from '../forecast/predictive.ts'
+import { LONGEST_START_MS } from '../forecast/startUp.ts'
 
 type Spec = NonNullable<SignalSpec['stabilize']>
 
 const LONGEST_WINDOW_MS = 24 * 3600_000
-const LONGEST_START_MS = 15 * 60_000
 const BOUNDS = ['minWindow', 'maxWindow', 'maxHeadroom', 'startDelay'] as const
 const OF_PREDICTIVE = ['maxHeadroom', 'startDelay'] as const
 

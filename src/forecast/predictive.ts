@@ -4,10 +4,11 @@ import { Predictor } from './predictor.ts'
 import { SLOT_MS } from './recent.ts'
 import { SlidingMax } from './slidingMax.ts'
 import { Slots } from './slots.ts'
+import { LONGEST_START_MS, startInForce } from './startUp.ts'
 import { readBack, type Walk, written } from './walk.ts'
 
 export interface PredictiveOptions {
-  /** From the order of a pod to its service: how far ahead the forecast looks. */
+  /** From the order of a pod to its service, as long as it is not measured: how far ahead the forecast looks. */
   readonly startDelayMs: number
   /** The value never falls below what was observed in this time. */
   readonly minWindowMs: number
@@ -28,8 +29,6 @@ export const PREDICTIVE_DEFAULTS: PredictiveOptions = {
 
 /** Rules while the forecast is worse than the season alone: the HPA's own default. */
 const FALLBACK_WINDOW_MS = 300_000
-/** A start-up beyond this is not looked ahead to. */
-const LONGEST_START_MS = 15 * 60_000
 /** What was learned of a load that went away is kept so long. */
 const REMEMBER_MS = 24 * 3600_000
 
@@ -38,6 +37,8 @@ const SAVED_VERSION = 2
 
 interface PredictiveState extends StabilizerState {
   keepUntilMs: number
+  /** The start-up time that is looked ahead to. */
+  startMs: number
   readonly predictor: Predictor
   readonly slots: Slots
   readonly floor: SlidingMax
@@ -60,16 +61,17 @@ interface PredictiveState extends StabilizerState {
  */
 export function createPredictiveStabilizer(options: PredictiveOptions): Stabilizer {
   const startMs = Math.min(options.startDelayMs, LONGEST_START_MS)
-  const startSlots = Math.ceil(startMs / SLOT_MS)
   const { capacity } = options
   const { minWindowMs, maxWindowMs } = options
   const of = JSON.stringify([
     ...['predictive', SAVED_VERSION, minWindowMs, maxWindowMs],
     ...[options.maxHeadroom, startMs, capacity ?? null],
   ])
-  const initial = (): PredictiveState => ({
+  const known = capacity === undefined ? {} : { capacity }
+  const begin = (inForceMs: number): PredictiveState => ({
     keepUntilMs: 0,
-    predictor: new Predictor({ startSlots, ...(capacity === undefined ? {} : { capacity }) }),
+    startMs: inForceMs,
+    predictor: new Predictor({ startSlots: slotsOf(inForceMs), ...known }),
     slots: new Slots(),
     floor: new SlidingMax(minWindowMs),
     ceiling: new SlidingMax(maxWindowMs),
@@ -80,22 +82,26 @@ export function createPredictiveStabilizer(options: PredictiveOptions): Stabiliz
     forecast: undefined,
   })
   return {
-    initial,
+    initial: () => begin(startMs),
     save(opaque): SavedPredictive {
       const state = opaque as PredictiveState
       const { told } = state
       const bits = written((walk) => visit(state, walk))
-      return { of, bits, ...(told === undefined ? {} : { told }) }
+      return { of, startMs: state.startMs, bits, ...(told === undefined ? {} : { told }) }
     },
     load(saved) {
-      const { of: whose, bits, told } = (saved ?? {}) as Partial<SavedPredictive>
+      const { of: whose, bits, told, ...more } = (saved ?? {}) as Partial<SavedPredictive>
+      const inForceMs = more.startMs ?? startMs
       if (whose !== of || typeof bits !== 'string') return undefined
-      const state = initial()
+      if (typeof inForceMs !== 'number' || !(inForceMs > 0 && inForceMs <= LONGEST_START_MS))
+        return undefined
+      const state = begin(inForceMs)
       if (!readBack(bits, (walk) => visit(state, walk))) return undefined
       state.told = told
       return state
     },
-    step(state, observed, nowMs) {
+    step(state, observed, nowMs, startsInMs) {
+      if (startsInMs !== undefined) lookAhead(state as PredictiveState, startsInMs)
       return step(state as PredictiveState, observed, { nowMs, options })
     },
   }
@@ -104,8 +110,21 @@ export function createPredictiveStabilizer(options: PredictiveOptions): Stabiliz
 interface SavedPredictive {
   /** Policy, version and options: a state of others means nothing here. */
   readonly of: string
+  /** That in force; the arrays in `bits` are as long as it asks for. */
+  readonly startMs: number
   readonly bits: string
   readonly told?: NonNullable<PredictiveState['told']>
+}
+
+function slotsOf(startMs: number): number {
+  return Math.ceil(startMs / SLOT_MS)
+}
+
+function lookAhead(state: PredictiveState, startMs: number): void {
+  const next = startInForce(state.startMs, startMs)
+  if (next === state.startMs) return
+  state.startMs = next
+  state.predictor.startsIn(slotsOf(next))
 }
 
 function visit(state: PredictiveState, walk: Walk): void {
@@ -178,11 +197,10 @@ function explain(
   cause: HoldCause,
   decision: Decision,
 ): NonNullable<Stabilized['hold']> {
-  const { predictor } = state
-  const { count } = predictor
+  const { count } = state.predictor
   // Words are made once for each slot: ticks are more frequent, and cost next to nothing between.
   if (state.told?.cause !== cause || state.told.count !== count)
-    state.told = { cause, count, reason: reasonOf(predictor, cause, decision) }
+    state.told = { cause, count, reason: reasonOf(state, cause, decision) }
   const { reason } = state.told
   return { fromMs: state.heldFromMs, untilMs: endOf(state, cause, decision.nowMs), reason }
 }
@@ -194,11 +212,15 @@ function endOf(state: PredictiveState, cause: HoldCause, nowMs: number): number 
   return Math.max(nowMs + 1, Math.min(nowMs + slots * SLOT_MS, state.ceiling.expiresMs(nowMs)))
 }
 
-function reasonOf(predictor: Predictor, cause: HoldCause, { value, options }: Decision): string {
+function reasonOf(
+  { predictor, startMs }: PredictiveState,
+  cause: HoldCause,
+  { value, options }: Decision,
+): string {
   if (cause === 'forecast-off')
     return 'highest value of the last 300 s (forecast off: worse than the same time yesterday)'
   if (cause === 'window') return `least window of ${options.minWindowMs / 1000} s`
-  const aheadS = (options.startDelayMs + 30_000) / 1000
+  const aheadS = (startMs + 30_000) / 1000
   const { upper } = predictor
   const expected = `at most ${short(upper)} is expected in the next ${aheadS} s (95 %)`
   if (cause === 'bounded') return `${expected}; cut at maxHeadroom ${options.maxHeadroom}`

@@ -70,7 +70,7 @@ export class Predictor {
   trusted = true
   readonly #recent = new Recent()
   readonly #releases: readonly Release[]
-  readonly #horizon: number
+  #horizon: number
   readonly #capacity: number | undefined
   readonly #season = new Season()
   readonly #features = new Features()
@@ -78,7 +78,7 @@ export class Predictor {
   readonly #pulseRegression = new QuantileRegression(FEATURES, HIGH, PULSE_BINS)
   readonly #pulses = new Pulses()
   readonly #experts = [HIGH, MIDDLE].map((tau) => new CalibratedExperts(CANDIDATES, tau))
-  readonly #rows: readonly Row[]
+  #rows: readonly Row[]
   readonly #heads = new Float64Array(HEADS)
   readonly #trials: readonly Trial[]
   readonly #weights = new Weights([0, ...PLANS.map(() => PRIOR)])
@@ -95,8 +95,9 @@ export class Predictor {
     this.#horizon = startSlots + 2
     this.#capacity = capacity
     this.#rows = Array.from({ length: this.#horizon + 1 }, createRow)
-    const patience = startSlots < QUICK_START_SLOTS ? PATIENCE_QUICK : PATIENCE
-    this.#releases = PLANS.map(({ slots }) => new Release(slots ?? patience, startSlots))
+    this.#releases = PLANS.map(
+      ({ slots }) => new Release(slots ?? patienceOf(startSlots), startSlots),
+    )
     this.#trials = Array.from({ length: PLANS.length + 1 }, () => new Trial(startSlots))
     for (const regression of [...this.#regressions, this.#pulseRegression]) {
       regression.weights[MAX_2_MINUTES] = 1
@@ -157,6 +158,18 @@ export class Predictor {
     this.#recent.restart()
   }
 
+  /**
+   * From now on a start takes so long. What was learned stays and adapts, as do the plans in force; forecasts that
+   * await their outcome were of another horizon and teach nothing.
+   */
+  startsIn(startSlots: number): void {
+    this.#horizon = startSlots + 2
+    this.#rows = Array.from({ length: this.#horizon + 1 }, createRow)
+    for (const [i, release] of this.#releases.entries())
+      release.startsIn(PLANS[i]?.slots ?? patienceOf(startSlots), startSlots)
+    for (const trial of this.#trials) trial.startsIn(startSlots)
+  }
+
   /** `load` is the mean over `slot` (15 s since 1970). */
   push(slot: number, load: number): void {
     const recent = this.#recent
@@ -173,7 +186,7 @@ export class Predictor {
 
   #learn(at: number, floor: number): void {
     const row = this.#rows[(at + 1) % this.#rows.length]
-    if (row === undefined) return
+    if (row === undefined || row.base !== row.base) return
     const outcome = Math.log(this.#recent.max(this.#horizon) + floor) - row.base
     for (let i = 0; i < row.made.length; i++) {
       const made = row.made[i]
@@ -249,6 +262,10 @@ export class Predictor {
   }
 }
 
+function patienceOf(startSlots: number): number {
+  return startSlots < QUICK_START_SLOTS ? PATIENCE_QUICK : PATIENCE
+}
+
 function pushed(
   release: Release,
   shares: readonly number[] | undefined,
@@ -267,6 +284,7 @@ function pushed(
 }
 
 interface Row {
+  /** NaN: nothing was forecast yet. */
   base: number
   bin: number
   forecast: number
@@ -282,7 +300,7 @@ function createMade(): Made {
 
 function createRow(): Row {
   return {
-    base: 0,
+    base: NaN,
     bin: 0,
     forecast: 0,
     naive: 0,

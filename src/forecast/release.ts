@@ -1,3 +1,4 @@
+import { resizedRing } from './startUp.ts'
 import type { Walk } from './walk.ts'
 
 const RING = 64
@@ -14,9 +15,9 @@ export class Release {
   plan = 0
   /** Slots in a row below the band. */
   below = 0
-  readonly slots: number
+  slots: number
   readonly #recent = new Float64Array(RING)
-  readonly #plans: Float64Array
+  #plans: Float64Array
   #backlog = 0
   #count = 0
 
@@ -24,6 +25,12 @@ export class Release {
   constructor(slots: number, startSlots: number) {
     this.slots = slots
     this.#plans = new Float64Array(startSlots + 2)
+  }
+
+  /** From now on it goes down after `slots`, and a start takes so long; the plan stays. */
+  startsIn(slots: number, startSlots: number): void {
+    this.slots = slots
+    this.#plans = resizedRing(this.#plans, this.#count, startSlots + 2)
   }
 
   visit(walk: Walk): void {

@@ -1,3 +1,4 @@
+import { resizedRing } from './startUp.ts'
 import type { Walk } from './walk.ts'
 
 /**
@@ -21,18 +22,30 @@ export class Trial {
   readonly flaps = new Float64Array(COUNT)
   readonly #ordered = new Float64Array(COUNT)
   readonly #queue = new Float64Array(COUNT)
-  readonly #ring: Float64Array
+  #ring: Float64Array
   readonly #ready = new Float64Array(COUNT)
   readonly #readyAt = new Int32Array(COUNT)
   readonly #wentDown = new Int32Array(COUNT).fill(-FLAP_SLOTS)
   readonly #isDown = new Uint8Array(COUNT)
-  readonly #length: number
+  #length: number
   #count = 0
   #plan = 0
 
   constructor(startSlots: number) {
     this.#length = startSlots + 1
     this.#ring = new Float64Array(COUNT * this.#length)
+  }
+
+  /** From now on a start takes so long; what earlier ones cost stays in the sums. */
+  startsIn(startSlots: number): void {
+    const length = startSlots + 1
+    const ring = new Float64Array(COUNT * length)
+    for (let s = 0; s < COUNT; s++) {
+      const before = this.#ring.subarray(s * this.#length, (s + 1) * this.#length)
+      ring.set(resizedRing(before, this.#count, length), s * length)
+    }
+    this.#ring = ring
+    this.#length = length
   }
 
   visit(walk: Walk): void {

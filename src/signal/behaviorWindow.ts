@@ -49,9 +49,9 @@ export function createBehaviorStabilizer(inner: Stabilizer): Stabilizer {
       if (state === undefined) return undefined
       return { inner: state, peaks, keepUntilMs } satisfies BehaviorState as StabilizerState
     },
-    step(opaque, observed, nowMs): Stabilized {
+    step(opaque, observed, nowMs, startMs): Stabilized {
       const state = opaque as BehaviorState
-      const decided = inner.step(state.inner, observed, nowMs)
+      const decided = inner.step(state.inner, observed, nowMs, startMs)
       const peaks = remember(state.peaks, observed > 0 ? observed : 0, nowMs)
       const keepUntilMs = Math.max(decided.state.keepUntilMs, nowMs + LONGEST_MS)
       const next: BehaviorState = { inner: decided.state, peaks, keepUntilMs }
