@@ -355,6 +355,34 @@ test('the overlay for reports opens the port that the configuration takes', () =
   expect(ports).toEqual([1, 2, 3].map(() => String(push?.port)))
 })
 
+describe('the overlay for state', () => {
+  const [component] = documents(join(MANIFESTS, 'components/state/kustomization.yaml'))
+  const [{ patch = '' } = {}] = (component as unknown as { patches: { patch?: string }[] }).patches
+  const [steps] = parseAllDocuments(patch).map((one) => one.toJS() as { path: string; value: unknown }[]) // prettier-ignore
+  const added = <T>(path: string) => steps?.find((step) => step.path === path)?.value as T
+
+  test('the file is off until it is asked for, and is then on the volume', () => {
+    const files = Object.entries(one(base, 'ConfigMap').data)
+    const switchedOn = loadConfig(
+      files.map(([path, text]) => ({ path, text: text.replace('# state:', 'state:') })),
+    )
+    if (!config.ok || !switchedOn.ok) throw new Error('the configuration is wrong')
+    expect(config.config.adapter.state).toBeUndefined()
+    const mount = added<{ name: string; mountPath: string; readOnly?: boolean }>(
+      '/spec/template/spec/containers/0/volumeMounts/-',
+    )
+    expect(switchedOn.config.adapter.state?.file).toBe(`${mount.mountPath}/state`)
+    expect(mount.readOnly).toBeUndefined()
+    const claims = added<{ metadata: unknown }[]>('/spec/volumeClaimTemplates')
+    expect(claims).toMatchObject([{ metadata: { name: mount.name } }])
+  })
+
+  test('the group of the container may write to the volume', () => {
+    const { fsGroup, runAsGroup } = pod['securityContext'] as Record<string, number>
+    expect(fsGroup).toBe(runAsGroup)
+  })
+})
+
 describe('KEDA', () => {
   const keda = manifests('examples-keda')
   const overlay = readFileSync(join(MANIFESTS, 'overlays/keda/kustomization.yaml'), 'utf8')

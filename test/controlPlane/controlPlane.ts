@@ -40,10 +40,11 @@ export interface ControlPlane extends Pick<KubeApi, 'api' | 'apply' | 'pathOf'> 
   stop(): Promise<void>
 }
 
-/** The controllers that an HPA's way from a metric to pods needs. */
+/** The controllers that an HPA's way from a metric to pods needs, and those of what the manifests install. */
 const CONTROLLERS = [
   'deployment-controller',
   'replicaset-controller',
+  'statefulset-controller',
   'horizontal-pod-autoscaler-controller',
   'serviceaccount-controller',
   'serviceaccount-token-controller',

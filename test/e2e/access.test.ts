@@ -1,10 +1,11 @@
 /** Who reads what, through the API server and straight at the adapter; and what kubectl shows. */
 import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createAuthority } from '../controlPlane/authority.ts'
 import { askDirectly } from './direct.ts'
-import { kustomize } from './objects.ts'
+import { writeFiles } from './install.ts'
+import { kustomize, MANIFESTS } from './objects.ts'
 import { apiServicePath, becomes, condition } from './observe.ts'
 import type { World } from './world.ts'
 import { API_SERVICES, startWorld } from './world.ts'
@@ -118,11 +119,13 @@ function refusalOfAdmin(path: string): string {
 }
 
 describe('the manifests', () => {
-  test('the examples and the base are taken by the API server as they are', async () => {
-    const { plane } = world
-    for (const folder of ['base', 'examples'])
+  test.each(['base', 'examples', 'overlays/hpa-behavior', 'overlays/push', 'overlays/state'])(
+    '%s is taken by the API server as it is',
+    async (folder) => {
+      const { plane } = world
       await plane.apply(kustomize(plane.binaries.kubectl, folder), true)
-  })
+    },
+  )
 
   test("the adapter's pods keep to the restricted standard that the namespace demands", async () => {
     const path = '/api/v1/namespaces/monitoring/pods'
@@ -131,6 +134,48 @@ describe('the manifests', () => {
       2,
     )
   })
+
+  test('with the overlay for state each replica has a volume of its own, and none waits for another', async () => {
+    const { plane } = world
+    const objects = kustomize(plane.binaries.kubectl, 'overlays/state')
+    expect(objects.map(({ kind }) => kind)).not.toContain('Deployment')
+    const set = objects.filter(({ kind }) => kind === 'StatefulSet')
+    await plane.apply(set)
+    const [path = ''] = await Promise.all(set.map((each) => plane.pathOf(each)))
+    const claims = '/api/v1/namespaces/monitoring/persistentvolumeclaims'
+    const namesAt = async (where: string) => {
+      const { items } = await plane.api<{ items: { metadata: { name: string } }[] }>('GET', where)
+      return items.map(({ metadata }) => metadata.name).filter((name) => /-\d$/.test(name))
+    }
+    const replicas = ['custom-metrics-adapter-0', 'custom-metrics-adapter-1']
+    // Pods that broke the restricted standard would not be made.
+    await becomes(() => namesAt('/api/v1/namespaces/monitoring/pods'), replicas)
+    await becomes(
+      () => namesAt(claims),
+      replicas.map((name) => `state-${name}`),
+    )
+    await plane.api('DELETE', path)
+    await becomes(() => namesAt('/api/v1/namespaces/monitoring/pods'), [])
+  })
+
+  test.each(['keda', 'push'])(
+    'the component for state goes with the overlay %s',
+    async (overlay) => {
+      const { plane } = world
+      const folder = join(plane.folder, `state-with-${overlay}`)
+      const at = (path: string) => relative(folder, join(MANIFESTS, path))
+      const kustomization = {
+        resources: [at(`overlays/${overlay}`)],
+        components: [at('components/state')],
+      }
+      // JSON is YAML.
+      writeFiles(folder, { 'kustomization.yaml': JSON.stringify(kustomization) })
+      const objects = kustomize(plane.binaries.kubectl, relative(MANIFESTS, folder))
+      const sets = objects.filter(({ kind }) => kind === 'StatefulSet')
+      expect(JSON.stringify(sets)).toContain(overlay)
+      await plane.apply(sets, true)
+    },
+  )
 
   test('the overlay for cert-manager brings its CA to all three API services', () => {
     const services = kustomize(world.plane.binaries.kubectl, 'overlays/cert-manager').filter(
