@@ -15,10 +15,12 @@ import type {
   ServiceError,
 } from '@grpc/grpc-js'
 import { Client, Metadata as CallMetadata, ServerInterceptingCall, status } from '@grpc/grpc-js'
+import type { PackageDefinition } from '@grpc/proto-loader'
 import { load } from '@grpc/proto-loader'
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { CallRate } from './rate.ts'
+import { retryReader } from './retry.ts'
 import type { Answer, Report, Send } from './sender.ts'
 import { Sender } from './sender.ts'
 import { Shedder } from './shed.ts'
@@ -77,15 +79,15 @@ const NO_KIND: Kind = { model: '', version: '' }
 const NAME = 'tideline.push.v1.Push'
 
 export async function startReporter(options: ReporterOptions): Promise<Reporter> {
-  const proto = join(import.meta.dirname, '../proto/push.proto')
-  const found = (await load(proto, { longs: Number, enums: String }))[NAME]
-  if (found === undefined || 'format' in found) throw new Error(`no service ${NAME} in ${proto}`)
+  const includeDirs = [join(import.meta.dirname, '../proto')]
+  const format = { includeDirs, longs: Number, enums: String }
+  const loaded = await load(['push.proto', 'status.proto'], format)
   const { address, credentials, channel } = options
   const client = new Client(address, credentials, {
     'grpc.max_reconnect_backoff_ms': 5000,
     ...channel,
   })
-  return new Reporting(options, client, sendOf(client, found as ServiceDefinition, options))
+  return new Reporting(options, client, sendOf(client, loaded, options))
 }
 
 class Reporting implements Reporter {
@@ -206,9 +208,10 @@ class Reporting implements Reporter {
   }
 }
 
-function sendOf(client: Client, service: ServiceDefinition, { token }: ReporterOptions): Send {
-  const method = service['Report']
+function sendOf(client: Client, loaded: PackageDefinition, { token }: ReporterOptions): Send {
+  const method = (loaded[NAME] as ServiceDefinition | undefined)?.['Report']
   if (method === undefined) throw new Error(`no method Report in ${NAME}`)
+  const retryMsOf = retryReader(loaded)
   return async (report: Report) => {
     const metadata = new CallMetadata()
     if (token !== undefined) metadata.set('authorization', `Bearer ${await tokenOf(token)}`)
@@ -220,10 +223,10 @@ function sendOf(client: Client, service: ServiceDefinition, { token }: ReporterO
         report,
         metadata,
         { deadline: Date.now() + DEADLINE_MS },
-        (error: ServiceError | null, answer?: Answer) =>
-          error === null && answer !== undefined
-            ? resolve(answer)
-            : reject(error ?? new Error('an answer without a message')),
+        (error: ServiceError | null, answer?: Answer) => {
+          if (error === null) resolve(answer ?? { outcome: '' })
+          else reject(Object.assign(error, { retryMs: retryMsOf(error) }))
+        },
       )
     })
   }

@@ -1,4 +1,3 @@
-import type { ServiceError } from '@grpc/grpc-js'
 import { status } from '@grpc/grpc-js'
 import type { Counts } from './tally.ts'
 
@@ -19,18 +18,27 @@ export interface Answer {
   readonly admissibleRate?: number
 }
 
-/** One call of `Report`; rejects with `ServiceError`. */
+/** One call of `Report`; rejects with `SendFailure`. */
 export type Send = (report: Report) => Promise<Answer>
+
+export interface SendFailure {
+  readonly code: status
+  readonly details: string
+  /** When the adapter said that the same may be sent again. */
+  readonly retryMs?: number | undefined
+}
 
 /** Reports that wait while the adapter is away: half a minute of them. */
 const WAITING_MAX = 30
 const FIRST_RETRY_MS = 200
 const RETRY_MAX_MS = 5000
+/** Longer is not waited whatever the adapter says: the report would be too old by then. */
+const TOLD_MAX_MS = 60_000
 
+/** What goes by even where nothing is said of when. */
 const AGAIN: ReadonlySet<status> = new Set([
   status.UNAVAILABLE,
   status.DEADLINE_EXCEEDED,
-  status.RESOURCE_EXHAUSTED,
   status.UNAUTHENTICATED,
   status.CANCELLED,
 ])
@@ -82,6 +90,7 @@ export class Sender {
   /** False where it was dropped. */
   async #deliver(report: Report): Promise<boolean> {
     for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(2 * waitMs, RETRY_MAX_MS)) {
+      let toldMs = 0
       try {
         const answer = await this.#send(report)
         this.sent += 1
@@ -89,14 +98,15 @@ export class Sender {
         this.#answered(answer)
         return true
       } catch (thrown) {
-        const { code, details } = thrown as ServiceError
+        const { code, details, retryMs } = thrown as SendFailure
         this.lastFault = `${status[code]}: ${details}`
-        if (this.#closed || !AGAIN.has(code)) {
+        toldMs = Math.min(retryMs ?? 0, TOLD_MAX_MS)
+        if (this.#closed || !(AGAIN.has(code) || retryMs !== undefined)) {
           this.#drop(report)
           return false
         }
       }
-      await this.#pause(waitMs)
+      await this.#pause(Math.max(waitMs, toldMs))
     }
   }
 

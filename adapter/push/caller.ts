@@ -2,7 +2,7 @@ import { status } from '@grpc/grpc-js'
 import type { ServerUnaryCall } from '@grpc/grpc-js'
 import { messageOf } from '../../src/errors.ts'
 import type { PushServerDeps } from './ports.ts'
-import { Refusal } from './refusal.ts'
+import { MOMENT_MS, Refusal } from './refusal.ts'
 
 /** Of whom a caller may report. */
 export interface Caller {
@@ -48,7 +48,8 @@ async function reviewed<T>(review: () => T | Promise<T>): Promise<T> {
   try {
     return await review()
   } catch (thrown) {
-    throw new Refusal(status.UNAVAILABLE, `the token cannot be reviewed now: ${messageOf(thrown)}`)
+    const message = `the token cannot be reviewed now: ${messageOf(thrown)}`
+    throw new Refusal(status.UNAVAILABLE, message, MOMENT_MS)
   }
 }
 

@@ -33,6 +33,7 @@ export class Paces {
     throw new Refusal(
       status.RESOURCE_EXHAUSTED,
       `${pod} may send ${this.#perSecond} reports a second: send again in ${waitMs} ms`,
+      waitMs,
     )
   }
 

@@ -4,7 +4,8 @@ import { callerOf, podOf } from './caller.ts'
 import type { Caller } from './caller.ts'
 import { Paces } from './paces.ts'
 import type { PushServerDeps } from './ports.ts'
-import { Refusal } from './refusal.ts'
+import { MOMENT_MS, Refusal } from './refusal.ts'
+import { retryTrailers } from './retryInfo.ts'
 import type { ReportRequest, ReportResponse } from './wire.ts'
 import { loadPush, reportOf } from './wire.ts'
 
@@ -33,7 +34,7 @@ export async function createPushServer(deps: PushServerDeps): Promise<PushServer
   const open = new Set<ServerDuplexStream<ReportRequest, ReportResponse>>()
   const take = taker(deps)
   server.addService(await loadPush(), {
-    Report: unary(deps, take),
+    Report: unary(deps, take, await retryTrailers()),
     Reports: streaming(deps, take, open),
   })
   const port = deps.open(server)
@@ -69,7 +70,10 @@ function taker(deps: PushServerDeps): Take {
     const { namespace, pod } = podOf(caller, request)
     paces.pass(`${namespace}/${pod}`, clock.monotonicMs())
     const told = receiver.report({ ...reportOf(request), namespace, pod })
-    if (told.outcome === 'refused') throw new Refusal(CODES[told.reason], told.message)
+    if (told.outcome === 'refused') {
+      const { reason, message } = told
+      throw new Refusal(CODES[reason], message, reason === 'unavailable' ? MOMENT_MS : undefined)
+    }
     observe(told.outcome)
     const outcome = told.outcome === 'accepted' ? 'ACCEPTED' : 'DUPLICATE'
     const { sequence, service, counts } = request
@@ -82,7 +86,11 @@ function taker(deps: PushServerDeps): Take {
   }
 }
 
-function unary(deps: PushServerDeps, take: Take): handleUnaryCall<ReportRequest, ReportResponse> {
+function unary(
+  deps: PushServerDeps,
+  take: Take,
+  trailersOf: Awaited<ReturnType<typeof retryTrailers>>,
+): handleUnaryCall<ReportRequest, ReportResponse> {
   const answer: Answer = async (call, callback) => {
     let refusal: Refusal | null = null
     let response: ReportResponse | undefined
@@ -91,7 +99,7 @@ function unary(deps: PushServerDeps, take: Take): handleUnaryCall<ReportRequest,
     } catch (thrown) {
       refusal = refusalOf(thrown, deps)
     }
-    callback(refusal, response)
+    callback(refusal, response, refusal === null ? undefined : trailersOf(refusal))
   }
   return (call, callback) => void answer(call, callback)
 }
@@ -107,17 +115,20 @@ function streaming(
     open.add(call)
     // Asked anew for each report: a token that was withdrawn ends what it was good for. Answers are in order.
     let before: Promise<void> = Promise.resolve()
+    const write = writerTo(call)
     const answer = async (request: ReportRequest): Promise<void> => {
       try {
-        call.write(take(request, await callerOf(deps.proof, call)))
+        await write(take(request, await callerOf(deps.proof, call)))
       } catch (thrown) {
-        const { code, message } = refusalOf(thrown, deps)
+        const { code, message, retryMs } = refusalOf(thrown, deps)
+        const when = retryMs === undefined ? {} : { retryAfterMs: Math.ceil(retryMs) }
         const { sequence } = request
-        call.write({ sequence, outcome: 'REFUSED', code: status[code], message })
+        await write({ sequence, outcome: 'REFUSED', code: status[code], message, ...when })
       }
     }
     call.on('data', (request: ReportRequest) => {
-      // One at a time: a sender that is quicker than its answers is held back by the connection.
+      // One at a time: a sender that is quicker than its answers, or does not read them, is held back by the
+      // connection.
       call.pause()
       before = before.then(() => answer(request)).finally(() => void call.resume())
     })
@@ -125,6 +136,18 @@ function streaming(
     call.on('error', () => open.delete(call))
     call.once('cancelled', () => open.delete(call))
     call.once('close', () => open.delete(call))
+  }
+}
+
+/** Writes an answer; resolves when there is room for the next one, or nobody is there for it. */
+function writerTo(
+  call: ServerDuplexStream<ReportRequest, ReportResponse>,
+): (response: ReportResponse) => Promise<void> {
+  let goOn: () => void = () => undefined
+  for (const event of ['drain', 'close', 'cancelled', 'error']) call.on(event, () => goOn())
+  return async (response) => {
+    if (call.cancelled || call.destroyed || call.write(response)) return
+    await new Promise<void>((resolve) => (goOn = resolve))
   }
 }
 

@@ -32,6 +32,7 @@ export interface ReportResponse {
   readonly code: string
   readonly message: string
   readonly admissibleRate?: number
+  readonly retryAfterMs?: number
 }
 
 const PUSH_NAME = 'tideline.push.v1.Push'

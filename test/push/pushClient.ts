@@ -41,28 +41,44 @@ export class PushClient {
   }
 
   /** The answer, or `CODE: message`. */
-  report(request: ReportRequest, token?: string): Promise<Answer> {
+  async report(request: ReportRequest, token?: string): Promise<Answer> {
+    try {
+      return await this.ask(request, token)
+    } catch (thrown) {
+      const { code, details } = thrown as ServiceError
+      return `${status[code]}: ${details}`
+    }
+  }
+
+  /** Rejects with `ServiceError`. */
+  ask(request: ReportRequest, token?: string): Promise<ReportResponse> {
     const { path, requestSerialize, responseDeserialize } = this.#method('Report')
-    const metadata = new Metadata()
-    if (token !== undefined) metadata.set('authorization', `Bearer ${token}`)
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#client.makeUnaryRequest(
         path,
         requestSerialize,
         responseDeserialize,
         request,
-        metadata,
+        proofOf(token),
         { deadline: Date.now() + 10_000 },
         (error: ServiceError | null, answer?: ReportResponse) =>
-          resolve(error === null ? (answer ?? 'nothing') : textOf(error)),
+          answer === undefined ? reject(error ?? new Error('no answer')) : resolve(answer),
       )
     })
   }
 
   /** All answers of one stream. */
-  async reports(requests: readonly ReportRequest[]): Promise<readonly ReportResponse[]> {
+  async reports(
+    requests: readonly ReportRequest[],
+    token?: string,
+  ): Promise<readonly ReportResponse[]> {
     const { path, requestSerialize, responseDeserialize } = this.#method('Reports')
-    const call = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize)
+    const call = this.#client.makeBidiStreamRequest(
+      path,
+      requestSerialize,
+      responseDeserialize,
+      proofOf(token),
+    )
     for (const request of requests) call.write(request)
     call.end()
     const answers: ReportResponse[] = []
@@ -81,8 +97,10 @@ export class PushClient {
   }
 }
 
-function textOf({ code, details }: ServiceError): string {
-  return `${status[code]}: ${details}`
+function proofOf(token: string | undefined): Metadata {
+  const metadata = new Metadata()
+  if (token !== undefined) metadata.set('authorization', `Bearer ${token}`)
+  return metadata
 }
 
 export interface RunningPush {

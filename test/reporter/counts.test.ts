@@ -1,9 +1,12 @@
 /** The arithmetic of the reporter. */
+import { status } from '@grpc/grpc-js'
 import { expect, test } from 'vitest'
 import { CallRate } from '../../reporter/rate.ts'
+import type { SendFailure } from '../../reporter/sender.ts'
 import { Sender } from '../../reporter/sender.ts'
 import { Shedder } from '../../reporter/shed.ts'
 import { Tally } from '../../reporter/tally.ts'
+import { until } from '../kit/until.ts'
 
 test('the rate is smoothed over buckets of 5 s', () => {
   const rate = new CallRate(0)
@@ -34,17 +37,41 @@ test('a latency on a bound belongs below it', () => {
   expect(tally.close()[0]?.latency.counts).toEqual([1, 2, 1])
 })
 
+const counts = [{ ...{ model: '', version: '', requests: 2, errors: 0 }, latency: { bounds: [], counts: [], sumSeconds: 0 } }] // prettier-ignore
+const names = { namespace: '', pod: '', service: 's', instance: 'i' }
+
 test('what waits is bounded: the oldest is dropped and counted', () => {
   const sender = new Sender(
     () => new Promise(() => undefined),
     () => undefined,
   )
-  const counts = [{ ...{ model: '', version: '', requests: 2, errors: 0 }, latency: { bounds: [], counts: [], sumSeconds: 0 } }] // prettier-ignore
-  const names = { namespace: '', pod: '', service: 's', instance: 'i' }
   for (let sequence = 1; sequence <= 40; sequence++)
     sender.add({ ...names, sequence, startUnixMs: 1, endUnixMs: 2, counts })
   // One is under way and thirty wait.
   expect(sender).toMatchObject({ sent: 0, dropped: 9, droppedCalls: 18 })
+})
+
+test('a report too many waits as long as is said; where nothing is said it is dropped', async () => {
+  const failures: SendFailure[] = [
+    { code: status.RESOURCE_EXHAUSTED, details: 'too quick', retryMs: 1 },
+    { code: status.RESOURCE_EXHAUSTED, details: 'too many series' },
+  ]
+  const sent: number[] = []
+  const sender = new Sender(
+    ({ sequence }) => {
+      sent.push(sequence)
+      const failure = failures.shift()
+      return failure === undefined
+        ? Promise.resolve({ outcome: 'ACCEPTED' })
+        : Promise.reject(failure)
+    },
+    () => undefined,
+  )
+  for (const sequence of [1, 2])
+    sender.add({ ...names, sequence, startUnixMs: 1, endUnixMs: 2, counts })
+  await until('both', () => sender.idle)
+  expect(sent).toEqual([1, 1, 2])
+  expect(sender).toMatchObject({ sent: 1, dropped: 1, droppedCalls: 2 })
 })
 
 test('a rate that was told long ago limits nothing', () => {

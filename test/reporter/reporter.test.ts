@@ -1,13 +1,16 @@
 /** The reporter in a real gRPC server, and the real port for reports that it reports to. */
-import { Client, credentials, Server, ServerCredentials, status } from '@grpc/grpc-js'
+import { Client, credentials, Metadata, Server, ServerCredentials, status } from '@grpc/grpc-js'
 import type { ServiceError, sendUnaryData, ServerDuplexStream } from '@grpc/grpc-js'
+import { load } from '@grpc/proto-loader'
+import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
 import type { PushServerDeps } from '../../adapter/push/ports.ts'
 import type { Reporter, ReporterOptions } from '../../reporter/reporter.ts'
 import { startReporter } from '../../reporter/reporter.ts'
+import { retryReader } from '../../reporter/retry.ts'
 import type { PushOutcome, PushReport } from '../../src/ports.ts'
 import { until } from '../kit/until.ts'
-import { startPush } from '../push/pushClient.ts'
+import { report, startPush } from '../push/pushClient.ts'
 
 const plain = { requestStream: false, responseStream: false }
 const codec = {
@@ -137,6 +140,20 @@ test('while the adapter is away calls go on; what it did not answer is sent agai
   await until('all that waited', () => reporter.counters().sent >= 3)
   const sequences = port.reports.slice(tried).map(({ sequence }) => sequence)
   expect(sequences.slice(0, 3)).toEqual([1, 2, 3])
+})
+
+test('reads when to try again as the adapter writes it', async () => {
+  const port = await startPort()
+  port.receiver.outcome = { outcome: 'refused', reason: 'unavailable', message: 'not yet' }
+  const failure = await port.client.ask(report()).catch((thrown: ServiceError) => thrown)
+  const proto = join(import.meta.dirname, '../../proto/status.proto')
+  const read = retryReader(await load(proto, { longs: Number }))
+  expect(read(failure as ServiceError)).toBe(1000)
+  const metadata = new Metadata()
+  const bare = { name: '', message: '', code: status.UNAVAILABLE, details: '', metadata }
+  expect(read(bare)).toBeUndefined()
+  metadata.set('grpc-status-details-bin', Buffer.from('of somebody else'))
+  expect(read(bare)).toBeUndefined()
 })
 
 test('a report that is refused for good is dropped and counted', async () => {
