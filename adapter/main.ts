@@ -33,7 +33,7 @@ import { PodWatch } from './cluster/pods.ts'
 import { secretReader } from './cluster/secrets.ts'
 import { openBehavior, restoreBehavior } from './behaviorEdge.ts'
 import { parseCommandLine, USAGE } from './commandLine.ts'
-import { firstData } from './firstData.ts'
+import { awaited, firstData } from './firstData.ts'
 import { createHttpsServer } from './httpsServer.ts'
 import { createLogger } from './log.ts'
 import { openKedaEdge } from './kedaEdge.ts'
@@ -155,7 +155,8 @@ async function compose(
   const watched = client === undefined ? undefined : watchPods(client, config, log)
   const pushed = createInlet()
   const engine = await createEngine(options, config, { log, client, discovery: watched, pushed })
-  const pods = watched ?? standalonePods(engine.store, engine.sourceNames)
+  const pods =
+    watched ?? standalonePods(engine.store, () => engine.sources().map(({ name }) => name))
   const access = await openAccess(options, metricsApi.auth, { clock, log, client })
   const certificate = await openCertificate(options, { clock, log })
   const behavior = openBehavior(config.adapter.behavior, {
@@ -171,7 +172,7 @@ async function compose(
   })
   const knows = firstData({
     clock,
-    names: engine.sourceNames,
+    names: () => awaited(engine.sources()),
     heardOf: (source) => engine.store.origins(source).size > 0,
   })
   const isReady = () => !stopping.aborted && engine.board.tick > 0 && knows() && access.ready()
@@ -321,7 +322,7 @@ async function createEngine(
     pushed,
     ...(discovery === undefined ? {} : { discovery }),
   })
-  const sources = createRunningSources({ store, log, depsOf })
+  const running = createRunningSources({ store, log, depsOf })
   let current = initial
   const configFiles = createConfigFiles({
     paths: options.config,
@@ -332,24 +333,24 @@ async function createEngine(
     apply: (config) => {
       warnOfRestart(current, config, log)
       current = config
-      sources.apply(config.adapter.sources.map(configuredSource))
+      running.apply(config.adapter.sources.map(configuredSource))
       evaluator.setSignals(config.signals)
     },
   })
   await configFiles.load()
-  const sourceNames = () => current.adapter.sources.map((source) => source.name)
+  const sources = () => current.adapter.sources
   return {
     store,
     board,
-    sourceNames,
-    components: [sources, evaluator, configFiles, ...remembering],
+    sources,
+    components: [running, evaluator, configFiles, ...remembering],
     account: {
       reader: board,
       nowMs: clock.nowMs,
       store: () => store.counters(),
       evaluator: () => evaluator.counters(),
       config: () => configFiles.state(),
-      sources: () => sourceNames().map((name) => ({ name, origins: store.origins(name) })),
+      sources: () => sources().map(({ name }) => ({ name, origins: store.origins(name) })),
     },
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { firstData } from '../../adapter/firstData.ts'
+import { awaited, firstData } from '../../adapter/firstData.ts'
 import { ManualClock } from '../kit/manualClock.ts'
 
 function waiting(names: readonly string[]) {
@@ -30,4 +30,10 @@ test('a source that is never heard of keeps it back for five seconds', async () 
 
 test('without sources there is nothing to wait for', () => {
   expect(waiting([]).knows()).toBe(true)
+})
+
+test('a source that reports come to, from nobody knows whom, is not waited for', () => {
+  const pods = { labelSelector: 'app=vision' }
+  const sources = [{ name: 'queues' }, { name: 'told', push: {} }, { name: 'pods', push: { pods } }]
+  expect(awaited(sources)).toEqual(['queues', 'pods'])
 })
