@@ -1,6 +1,10 @@
 import { parseArgs } from 'node:util'
+import type { Connection } from './connectionFlags.ts'
 import type { LogLevel } from './log.ts'
+import type { Moment } from './timeFlags.ts'
+import { CONNECTION_FLAGS, CONNECTION_USAGE, connectionOf } from './connectionFlags.ts'
 import { LOG_LEVELS } from './log.ts'
+import { momentOf, spanOf } from './timeFlags.ts'
 
 export const USAGE = `tideline: autoscaling metrics adapter for Kubernetes
 
@@ -13,6 +17,12 @@ export const USAGE = `tideline: autoscaling metrics adapter for Kubernetes
 Options of replay
   --trace FILE           recorded load: t_seconds,value (mean of the interval that ends then); or the JSON
                          of a Prometheus range query; a folder of them, or several times
+  --prometheus URL       ask a server with the Prometheus API for the load instead, by
+    --query PROMQL       a query that gives one series, such as 'sum(rate(http_requests_total[1m]))'
+    --from TIME          a duration ago or a time with its zone (7d)
+    --to TIME            the same (now: 0s)
+    --step DURATION      pace of the rows (15s)
+    --save FILE.csv      keep what was fetched as a trace
   --out FILE             answers, one row for each of the trace; a folder where there are several traces
   --html FILE            one page with the curves, to look at in a browser
   --policy POLICY        predictive, table or fixed:SECONDS (predictive)
@@ -21,6 +31,7 @@ Options of replay
   --capacity LOAD        what one replica serves, where it is known
   --words                write sentences in the column why, not numbers
 
+${CONNECTION_USAGE}
 Options of serve (environment in brackets)
   --tls-cert-file FILE   serving certificate, PEM [ADAPTER_TLS_CERT]
   --tls-key-file FILE    its private key, PEM [ADAPTER_TLS_KEY]
@@ -49,6 +60,8 @@ export interface ReplayOptions {
   readonly command: 'replay'
   /** Files, or folders of them. */
   readonly traces: readonly string[]
+  /** Where the load is asked for, when no file has it. */
+  readonly range?: RangeOptions
   readonly out?: string
   /** A page with the curves. */
   readonly html?: string
@@ -58,6 +71,16 @@ export interface ReplayOptions {
   readonly startDelayMs?: number
   readonly capacity?: number
   readonly words: boolean
+}
+
+export interface RangeOptions {
+  readonly connection: Connection
+  readonly query: string
+  readonly from: Moment
+  readonly to: Moment
+  readonly stepMs: number
+  /** File that keeps what was fetched. */
+  readonly save?: string
 }
 
 export type ReplayPolicy =
@@ -129,6 +152,13 @@ function parse(args: readonly string[]) {
         'start-delay': { type: 'string' },
         capacity: { type: 'string' },
         words: { type: 'boolean' },
+        prometheus: { type: 'string' },
+        query: { type: 'string' },
+        from: { type: 'string' },
+        to: { type: 'string' },
+        step: { type: 'string' },
+        save: { type: 'string' },
+        ...CONNECTION_FLAGS,
         help: { type: 'boolean', short: 'h' },
       },
     })
@@ -146,10 +176,15 @@ function replayOptions(values: Values): ReplayOptions {
   const startDelay = values['start-delay']
   if (signal !== undefined && policy !== undefined)
     throw new RangeError('--signal and --policy: give one, the signal names its policy')
-  if (trace === undefined) throw new RangeError('replay needs --trace')
+  const range = rangeOptions(values)
+  if (trace === undefined && range === undefined)
+    throw new RangeError('replay needs --trace FILE, or --prometheus URL and --query PROMQL')
+  if (trace !== undefined && range !== undefined)
+    throw new RangeError('--trace and --prometheus: give one')
   return {
     command: 'replay',
-    traces: trace,
+    traces: trace ?? [],
+    ...(range === undefined ? {} : { range }),
     ...(out === undefined ? {} : { out }),
     ...(html === undefined ? {} : { html }),
     policy: policyOf(policy ?? 'predictive'),
@@ -159,6 +194,27 @@ function replayOptions(values: Values): ReplayOptions {
       : { startDelayMs: positiveOf('--start-delay', startDelay) * 1000 }),
     ...(capacity === undefined ? {} : { capacity: positiveOf('--capacity', capacity) }),
     words: values.words === true,
+  }
+}
+
+const ONLY_WITH_PROMETHEUS = ['query', 'from', 'to', 'step', 'save'] as const
+
+function rangeOptions(values: Values): RangeOptions | undefined {
+  const { prometheus, query, from = '7d', to = '0s', step = '15s', save } = values
+  if (prometheus === undefined) {
+    const lost = ONLY_WITH_PROMETHEUS.find((name) => values[name] !== undefined)
+    if (lost === undefined) return undefined
+    throw new RangeError(`--${lost} says nothing without --prometheus URL`)
+  }
+  if (query === undefined || query.trim() === '')
+    throw new RangeError("--prometheus needs --query, such as 'sum(rate(http_requests_total[1m]))'")
+  return {
+    connection: connectionOf('--prometheus', prometheus, values),
+    query,
+    from: momentOf('--from', from),
+    to: momentOf('--to', to),
+    stepMs: spanOf('--step', step),
+    ...(save === undefined ? {} : { save }),
   }
 }
 

@@ -3,22 +3,17 @@
  * The composition root: the only file that knows both the engine and the edges. It makes each part, hands
  * each what it asks for, and runs them until the process is told to stop.
  */
-import { readFile } from 'node:fs/promises'
 import type { Config } from '../src/config/load.ts'
 import type { Logger, PushInlet, PushReceiver, SignalReader } from '../src/ports.ts'
 import type { Labels } from '../src/model.ts'
 import type { KubeClient } from './cluster/kubeClient.ts'
-import type { ReplayOptions, ServeOptions } from './commandLine.ts'
+import type { ServeOptions } from './commandLine.ts'
 import { systemClock as clock } from '../src/clock.ts'
 import { createConfigFiles, readConfigFiles } from '../src/config/files.ts'
 import { configJsonSchema } from '../src/config/jsonSchema.ts'
-import { loadConfig, loadStabilization } from '../src/config/load.ts'
+import { loadConfig } from '../src/config/load.ts'
 import { formatProblem } from '../src/config/problems.ts'
 import { messageOf } from '../src/errors.ts'
-import type { AskedPolicy } from '../src/replay/policies.ts'
-import { policiesToReplay } from '../src/replay/policies.ts'
-import { parseTrace } from '../src/replay/replay.ts'
-import { study } from '../src/replay/study.ts'
 import { createSeriesStore } from '../src/series/store.ts'
 import { admissibleRate } from '../src/signal/admission.ts'
 import { createBoard } from '../src/signal/board.ts'
@@ -43,7 +38,7 @@ import { createMetricsApi } from './metrics-api/app.ts'
 import { createInlet } from './push/inlet.ts'
 import { openPushEdge } from './pushEdge.ts'
 import { parseSelector, SelectorError } from './metrics-api/selector.ts'
-import { writeReplay } from './replay.ts'
+import { replayLoads } from './recordedLoads.ts'
 import { openCertificate } from './servingCertificate.ts'
 import type { SelfMetrics } from './selfMetrics.ts'
 import { createSelfMetrics } from './selfMetrics.ts'
@@ -88,29 +83,6 @@ async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`tideline: ${messageOf(thrown)}\n`)
     return thrown instanceof RangeError ? 2 : 1
   }
-}
-
-async function replayLoads(options: ReplayOptions): Promise<number> {
-  let asked: AskedPolicy = options.policy
-  if (options.signal !== undefined) {
-    const text = await readFile(options.signal, 'utf8')
-    const loaded = loadStabilization({ path: options.signal, text })
-    if (!loaded.ok) {
-      for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`)
-      return 1
-    }
-    asked = { name: 'signal', title: loaded.name, stabilize: loaded.stabilize }
-  }
-  const { policies, startDelayMs } = policiesToReplay(asked, options)
-  const known = {
-    startDelayMs,
-    ...(options.capacity === undefined ? {} : { capacity: options.capacity }),
-  }
-  await writeReplay(options, (text, say) => study(parseTrace(text), policies, known, say), {
-    out: process.stdout,
-    progress: process.stderr,
-  })
-  return 0
 }
 
 async function check(paths: readonly string[]): Promise<number> {

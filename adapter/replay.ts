@@ -31,7 +31,19 @@ export interface Replayed {
   readonly capacity: number
 }
 
-type Run = (text: string, progress: (what: string) => void) => Replayed
+/** A load to replay, read when its turn comes. */
+export interface Load {
+  readonly name: string
+  read(say: (what: string) => void): Promise<readonly LoadRow[]>
+}
+
+/** `value` is the mean of the interval that ends at `seconds`. */
+interface LoadRow {
+  readonly seconds: number
+  readonly value: number
+}
+
+type Run = (rows: readonly LoadRow[], progress: (what: string) => void) => Replayed
 
 interface Streams {
   readonly out: { write(text: string): unknown }
@@ -55,24 +67,24 @@ const CODES: Readonly<Record<HoldCause, number>> = {
  */
 export async function writeReplay(
   options: ReplayOptions,
+  loads: readonly Load[],
   run: Run,
   streams: Streams,
 ): Promise<void> {
-  const traces = (await Promise.all(options.traces.map(tracesIn))).flat()
-  const several = traces.length > 1
+  const several = loads.length > 1
   if (several && options.out !== undefined) await mkdir(options.out, { recursive: true })
   const pages = new Map<string, Replayed>()
   const ratios: number[] = []
-  for (const [at, trace] of traces.entries()) {
-    const name = basename(trace, extname(trace))
+  for (const [at, { name, read }] of loads.entries()) {
     const say = (what: string) =>
-      streams.progress.write(`${at + 1}/${traces.length} ${name}: ${what}\n`)
-    const replayed = run(await readFile(trace, 'utf8'), say)
+      streams.progress.write(`${at + 1}/${loads.length} ${name}: ${what}\n`)
+    const replayed = run(await read(say), say)
     if (options.out !== undefined) {
       const file = several ? join(options.out, `${name}.csv`) : options.out
       await writeFile(file, rowsText(replayed.rows, options.words))
     }
-    if (options.html !== undefined) pages.set(pages.has(name) ? trace : name, replayed)
+    if (options.html !== undefined)
+      pages.set(pages.has(name) ? `${name} (${at + 1})` : name, replayed)
     streams.out.write(standingsText(name, replayed))
     const [standard, asked] = replayed.standings
     if (standard && asked) ratios.push(asked.equal.replicaHours / standard.equal.replicaHours)
@@ -87,7 +99,19 @@ export async function writeReplay(
   }
 }
 
-async function tracesIn(path: string): Promise<readonly string[]> {
+/** Loads in files, or folders of them. */
+export async function loadsIn(
+  paths: readonly string[],
+  parse: (text: string) => readonly LoadRow[],
+): Promise<readonly Load[]> {
+  const files = (await Promise.all(paths.map(filesIn))).flat()
+  return files.map((file) => ({
+    name: basename(file, extname(file)),
+    read: async () => parse(await readFile(file, 'utf8')),
+  }))
+}
+
+async function filesIn(path: string): Promise<readonly string[]> {
   if (!(await stat(path)).isDirectory()) return [path]
   const names = (await readdir(path)).filter((name) => /\.(csv|json)$/.test(name)).toSorted()
   if (names.length === 0) throw new RangeError(`--trace "${path}" has no .csv or .json file`)

@@ -34,7 +34,8 @@ interface Rule {
 }
 
 const PORTS = '(?:model|ports|errors)\\.ts'
-const COMPOSITION = /^adapter\/main\.ts$/
+/** The roots: of what serves, and of the commands about recorded loads. */
+const COMPOSITION = /^adapter\/(main|recordedLoads)\.ts$/
 
 const rules: readonly Rule[] = [
   {

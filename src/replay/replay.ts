@@ -1,5 +1,6 @@
 /** A recorded load, driven through a stabilizer under the recording's own clock. */
 import type { HoldCause, Stabilizer } from '../ports.ts'
+import { matrixOf, severalSeries } from '../sources/prometheusMatrix.ts'
 
 export interface TraceRow {
   /** End of the interval whose mean rate `value` is. */
@@ -35,9 +36,17 @@ export function* replay(
   }
 }
 
-/** Reads the rows of a CSV file, or the answer of Prometheus to a range query. Throws `RangeError`. */
+/**
+ * Reads the rows of a CSV file, or the answer of Prometheus to a range query. Throws `RangeError` or
+ * `TidelineError` that say what is wrong.
+ */
 export function parseTrace(text: string): readonly TraceRow[] {
   return text.trimStart().startsWith('{') ? rangeRows(text) : [...csvRows(text)]
+}
+
+/** A trace as `parseTrace` reads it. */
+export function csvOf(rows: readonly TraceRow[]): string {
+  return `t_seconds,value\n${rows.map(({ seconds, value }) => `${seconds},${value}\n`).join('')}`
 }
 
 /** Reads `t_seconds,value` (further columns are left alone). Throws `RangeError` that names the line. */
@@ -67,31 +76,15 @@ function numberIn(cell: string | undefined): number {
   return cell === undefined || cell.trim() === '' ? NaN : Number(cell)
 }
 
-/**
- * `/api/v1/query_range`: `data.result[0].values` is `[seconds, "value"]`. A sample that is not a number (0 / 0) is
- * none: a gap in the data.
- */
+/** A sample that is not a number (0 / 0) is none: a gap in the data. */
 function rangeRows(text: string): readonly TraceRow[] {
-  const answer = parsed(text)
-  const { resultType, result } = record(record(answer)['data'])
-  if (resultType !== 'matrix' || !Array.isArray(result))
-    throw new RangeError('the JSON is not the answer to a Prometheus range query (a matrix)')
-  if (result.length !== 1)
-    throw new RangeError(
-      `the range query gave ${result.length} series: write one that gives a single one, such as sum(...)`,
-    )
-  const { values } = record(result[0])
-  const rows: TraceRow[] = []
-  for (const pair of Array.isArray(values) ? (values as unknown[]) : []) {
-    const [seconds, shown]: unknown[] = Array.isArray(pair) ? pair : []
-    const value = Number(shown)
-    if (typeof seconds !== 'number' || typeof shown !== 'string')
-      throw new RangeError(`sample ${rows.length + 1} of the range query is not [seconds, "value"]`)
-    if (seconds <= (rows.at(-1)?.seconds ?? -Infinity))
-      throw new RangeError(`sample ${rows.length + 1} of the range query: time must increase`)
-    if (Number.isFinite(value)) rows.push({ seconds, value })
-  }
-  return rows
+  const { resultType, result } = record(record(parsed(text))['data'])
+  const series = matrixOf(resultType, result)
+  const [only] = series
+  if (series.length > 1) throw severalSeries(series.map(({ labels }) => labels))
+  if (only === undefined)
+    throw new RangeError('the range query gave 0 series: check its metric, labels and time')
+  return only.points
 }
 
 function parsed(text: string): unknown {

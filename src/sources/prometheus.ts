@@ -1,12 +1,10 @@
 import { TidelineError } from '../errors.ts'
 import type { Component, SecretReader, SourceDeps, SourceType } from '../ports.ts'
-import { HttpClient, okBody } from './http.ts'
-import type { HttpAnswer } from './http.ts'
+import { HttpClient } from './http.ts'
 import { abortable, Gate, poll } from './poll.ts'
 import { prometheusConfigSchema } from './prometheusConfig.ts'
 import type { PrometheusConfig, QueryConfig } from './prometheusConfig.ts'
-import { errorIn, readAnswer, samplesOf } from './prometheusAnswer.ts'
-import type { QueryResult } from './prometheusAnswer.ts'
+import { apiUrl, resultIn, samplesOf } from './prometheusAnswer.ts'
 
 const TIMEOUT_MS = 10_000
 /** Queries of one source that are open at one time. */
@@ -53,7 +51,7 @@ function follow(shared: Shared, query: QueryConfig, signal: AbortSignal): Promis
   const { name: source, clock, sink, log } = deps
   const origin = `query:${query.name}`
   const timeoutMs = config.timeout ?? Math.min(TIMEOUT_MS, config.interval)
-  const url = queryUrl(config.url)
+  const url = apiUrl(config.url, 'query')
   const warnings = warningsLog({ deps, origin })
   let failing: string | undefined
 
@@ -81,12 +79,6 @@ function follow(shared: Shared, query: QueryConfig, signal: AbortSignal): Promis
   const key = `${source}/${query.name}`
   const intervalMs = config.interval
   return poll({ clock, intervalMs, timeoutMs, key, gate, failed, missed }, collect, signal)
-}
-
-function queryUrl(base: string): string {
-  const url = new URL(base)
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}/api/v1/query`
-  return url.href
 }
 
 /** HTTP API of Prometheus, "Instant queries". The time of evaluation is the server's own. */
@@ -122,20 +114,6 @@ async function headersOf(
 function headerText(name: string, value: string): string {
   if (/^[\t\x20-\x7e]*$/.test(value)) return value
   throw new TidelineError('not-configured', `the value of the header ${name} is no plain text`)
-}
-
-/**
- * Errors of the query come with a status of 4xx or 5xx and a body that tells more than the status; errors of a
- * proxy on the way come without.
- */
-function resultIn(answer: HttpAnswer, url: string): QueryResult {
-  const { status, body } = answer
-  const ok = status >= 200 && status < 300
-  const denied = status === 401 || status === 403
-  const told = ok || denied ? undefined : errorIn(body)
-  if (told !== undefined) throw told
-  const { origin, pathname } = new URL(url)
-  return readAnswer(okBody(answer, `${origin}${pathname}`))
 }
 
 /** Shows the server's warnings when they change, and not each time. */

@@ -1,9 +1,11 @@
 import { TidelineError } from '../errors.ts'
 import type { FailureCode, Labels, Sample } from '../model.ts'
+import { okBody } from './http.ts'
+import type { HttpAnswer } from './http.ts'
 import type { PrometheusConfig, QueryConfig } from './prometheusConfig.ts'
 import { isRecord } from './record.ts'
 
-/** What an instant query gave. Prometheus HTTP API, "Expression query result formats". */
+/** What a query gave. Prometheus HTTP API, "Expression query result formats". */
 export interface QueryResult {
   readonly type: string
   readonly result: readonly unknown[]
@@ -24,8 +26,29 @@ const ERROR_TYPES: Readonly<Record<string, FailureCode>> = {
 const WARNINGS_MAX = 5
 const TEXT_CHARS_MAX = 300
 
+/** Where a query of the API at `base` goes. */
+export function apiUrl(base: string, path: 'query' | 'query_range'): string {
+  const url = new URL(base)
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}/api/v1/${path}`
+  return url.href
+}
+
+/**
+ * Errors of the query come with a status of 4xx or 5xx and a body that tells more than the status; errors of a
+ * proxy on the way come without.
+ */
+export function resultIn(answer: HttpAnswer, url: string): QueryResult {
+  const { status, body } = answer
+  const ok = status >= 200 && status < 300
+  const denied = status === 401 || status === 403
+  const told = ok || denied ? undefined : errorIn(body)
+  if (told !== undefined) throw told
+  const { origin, pathname } = new URL(url)
+  return readAnswer(okBody(answer, `${origin}${pathname}`))
+}
+
 /** The body of an answer. Throws what the server tells as an error, and where the body is of another shape. */
-export function readAnswer(body: Buffer): QueryResult {
+function readAnswer(body: Buffer): QueryResult {
   const answer = jsonOf(body) ?? {}
   const told = failureIn(answer)
   if (told !== undefined) throw told
@@ -37,7 +60,7 @@ export function readAnswer(body: Buffer): QueryResult {
 }
 
 /** The error that a body tells; undefined where it tells none. */
-export function errorIn(body: Buffer): TidelineError | undefined {
+function errorIn(body: Buffer): TidelineError | undefined {
   const answer = jsonOf(body)
   return answer === undefined ? undefined : failureIn(answer)
 }
@@ -63,7 +86,7 @@ function textsIn(list: unknown): readonly string[] {
   return Array.isArray(list) ? list.slice(0, WARNINGS_MAX).map(clipped) : []
 }
 
-function clipped(text: unknown): string {
+export function clipped(text: unknown): string {
   return String(text).slice(0, TEXT_CHARS_MAX)
 }
 

@@ -110,7 +110,7 @@ spec:
   })
 
   test.each([
-    [['replay'], 'replay needs --trace'],
+    [['replay'], 'replay needs --trace FILE'],
     [['replay', '--trace', 'a', '--out', 'b', '--policy', 'best'], '--policy is "best"'],
     [['replay', '--trace', 'a', '--out', 'b', '--start-delay', '0'], '--start-delay is "0"'],
   ])('%j is refused', (args, message) => {

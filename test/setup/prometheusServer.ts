@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
@@ -17,6 +18,8 @@ export interface PrometheusServerOptions {
   readonly scrapeInterval: string
   /** Of exporter-toolkit: `basic_auth_users`, `tls_server_config`. */
   readonly web?: Readonly<Record<string, unknown>>
+  /** What it knows from the start: OpenMetrics text with timestamps. */
+  readonly past?: string
 }
 
 /** Starts a real Prometheus on 127.0.0.1 and a free port, and waits until it serves. */
@@ -28,6 +31,13 @@ export async function startPrometheus(options: PrometheusServerOptions): Promise
   const protect = (content: Readonly<Record<string, unknown>>) =>
     writeFileSync(web, stringify(content))
   protect(options.web ?? {})
+  const data = join(folder.path, 'data')
+  if (options.past !== undefined) {
+    const past = join(folder.path, 'past.txt')
+    writeFileSync(past, options.past)
+    const blocks = ['tsdb', 'create-blocks-from', 'openmetrics', '--quiet', past, data]
+    execFileSync(required('promtool'), blocks, { stdio: 'pipe' })
+  }
   const scrape = { job_name: 'test', static_configs: [{ targets: options.targets }] }
   writeFileSync(
     config,
@@ -38,7 +48,7 @@ export async function startPrometheus(options: PrometheusServerOptions): Promise
   )
   const program = start(required('prometheus'), [
     `--config.file=${config}`,
-    `--storage.tsdb.path=${join(folder.path, 'data')}`,
+    `--storage.tsdb.path=${data}`,
     `--web.config.file=${web}`,
     `--web.listen-address=127.0.0.1:${port}`,
   ])

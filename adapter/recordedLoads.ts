@@ -1,0 +1,100 @@
+/**
+ * Joins the commands about loads that were recorded with the engine and with the servers that have them, as
+ * `main.ts` does for what serves.
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+import type { RangeOptions, ReplayOptions } from './commandLine.ts'
+import type { Connection } from './connectionFlags.ts'
+import type { Load } from './replay.ts'
+import { systemClock as clock } from '../src/clock.ts'
+import { loadStabilization } from '../src/config/load.ts'
+import { formatProblem } from '../src/config/problems.ts'
+import type { AskedPolicy } from '../src/replay/policies.ts'
+import { policiesToReplay } from '../src/replay/policies.ts'
+import { csvOf, parseTrace } from '../src/replay/replay.ts'
+import { study } from '../src/replay/study.ts'
+import { HttpClient } from '../src/sources/http.ts'
+import { fetchRange, seemingPaceMs } from '../src/sources/prometheusRange.ts'
+import { secretReader } from './cluster/secrets.ts'
+import { loadsIn, writeReplay } from './replay.ts'
+import { momentMs } from './timeFlags.ts'
+
+export async function replayLoads(options: ReplayOptions): Promise<number> {
+  let asked: AskedPolicy = options.policy
+  if (options.signal !== undefined) {
+    const text = await readFile(options.signal, 'utf8')
+    const loaded = loadStabilization({ path: options.signal, text })
+    if (!loaded.ok) {
+      for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`)
+      return 1
+    }
+    asked = { name: 'signal', title: loaded.name, stabilize: loaded.stabilize }
+  }
+  const { policies, startDelayMs } = policiesToReplay(asked, options)
+  const known = {
+    startDelayMs,
+    ...(options.capacity === undefined ? {} : { capacity: options.capacity }),
+  }
+  const loads =
+    options.range === undefined
+      ? await loadsIn(options.traces, parseTrace)
+      : [rangeLoad(options.range)]
+  await writeReplay(options, loads, (rows, say) => study(rows, policies, known, say), {
+    out: process.stdout,
+    progress: process.stderr,
+  })
+  return 0
+}
+
+const BODY_BYTES_MAX = 32 * 1024 * 1024
+
+function clientOf({ auth, tls }: Connection): HttpClient {
+  const secrets = secretReader({ environment: process.env, clock })
+  return new HttpClient({
+    secrets,
+    tls,
+    bodyBytesMax: BODY_BYTES_MAX,
+    ...(auth === undefined ? {} : { auth }),
+  })
+}
+
+/** What Prometheus recorded. What a person should know of it is said as it comes. */
+function rangeLoad({ connection, query, from, to, stepMs, save }: RangeOptions): Load {
+  return {
+    name: 'prometheus',
+    async read(say) {
+      const nowMs = clock.nowMs()
+      const range = {
+        server: connection,
+        query,
+        fromMs: momentMs(from, nowMs),
+        toMs: momentMs(to, nowMs),
+        stepMs,
+      }
+      if (range.fromMs >= range.toMs)
+        throw new RangeError('--from is not before --to: it is the beginning of the range')
+      const client = clientOf(connection)
+      const fetched = await fetchRange(range, { client, clock }, (part, parts) =>
+        say(`fetching ${part} of ${parts}`),
+      )
+      client.close()
+      const { points, missing, notNumbers, warnings } = fetched
+      for (const warning of warnings) say(`the server warns: ${warning}`)
+      if (missing > 0)
+        say(
+          `${missing} of ${points.length + missing} steps have no sample${notNumbers > 0 ? ` (${notNumbers} no number)` : ''}: gaps, not zeros`,
+        )
+      const paceMs = seemingPaceMs(points, stepMs)
+      if (paceMs !== undefined)
+        say(
+          `the value changes every ${paceMs / 1000} s at most, the step is ${stepMs / 1000} s: if the data comes at that pace, take --step ${paceMs / 1000}s`,
+        )
+      if (points.length < 2)
+        throw new RangeError(
+          `the query has ${points.length} samples in that time: check its metric and labels, --from and --to`,
+        )
+      if (save !== undefined) await writeFile(save, csvOf(points))
+      return points
+    },
+  }
+}
