@@ -1,7 +1,8 @@
 /** Counts and the store they go to, where something is broken off, behind, or of another configuration. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
-import type { WindowStore } from '../../../src/ports.ts'
+import { TidelineError } from '../../../src/errors.ts'
+import type { Clock, WindowStore } from '../../../src/ports.ts'
 import type { FetchedBatch, KafkaClient } from '../../../src/sources/kafka/client.ts'
 import { kafkaEventsConfigSchema } from '../../../src/sources/kafka/events/config.ts'
 import { countEvents } from '../../../src/sources/kafka/events/events.ts'
@@ -9,6 +10,7 @@ import { Publisher } from '../../../src/sources/kafka/events/publisher.ts'
 import { TopicReader } from '../../../src/sources/kafka/events/reader.ts'
 import { Totals } from '../../../src/sources/kafka/events/totals.ts'
 import { memoryWindows } from '../../../src/store/memoryWindows.ts'
+import { ManualClock } from '../../kit/manualClock.ts'
 import { RecordingLogger } from '../../kit/recordingLogger.ts'
 import { RecordingSink } from '../../kit/recordingSink.ts'
 import { secretsFrom } from '../../kit/trial.ts'
@@ -31,7 +33,11 @@ const client: KafkaClient = {
   close: () => Promise.resolve(),
 }
 
-function reader(windows: WindowStore, fingerprint = 'ours', clock = systemClock): TopicReader {
+function reader(
+  windows: WindowStore,
+  fingerprint = 'ours',
+  clock: Clock = systemClock,
+): TopicReader {
   const settings = {
     ...{ topic: TOPIC, fingerprint, bounds: [], bucketMs: BUCKET_MS, windowMs: WINDOW_MS },
     ...{ latenessMs: 120_000, futureMs: 5000, maxSeries: 10, dropped: () => undefined },
@@ -124,25 +130,98 @@ test('what another configuration has counted is neither told nor added to', asyn
   await expect(ours.batch(batch(0, 0, 3, nowMs), never)).rejects.toThrow(/another configuration/)
   expect(await counted(windows, 0)).toBe(3)
 
+  const { publisher, failures, sink } = publishing(windows)
+  await publisher.publish(never)
+  expect(failures.join()).toContain('not every partition')
+  expect(sink.batches).toEqual([])
+})
+
+function publishing(windows: WindowStore, of: Partial<{ client: KafkaClient; clock: Clock }> = {}) {
   const failures: string[] = []
-  const told = totals()
+  const sink = new RecordingSink()
   const publisher = new Publisher(
     { topic: TOPIC, windowMs: WINDOW_MS, fingerprint: 'ours' },
     {
-      ...{ name: 'events', client, windows, clock: systemClock, totals: told },
-      sink: {
-        write: () => Promise.reject(new Error('nothing is to be written')) as never,
-        fail: () => undefined,
-        end: () => undefined,
-      },
+      ...{ name: 'events', client, windows, clock: systemClock, totals: totals(), sink, ...of },
       report: {
         failed: (thrown) => failures.push(String(thrown)),
         recovered: () => failures.push('recovered'),
       },
     },
   )
-  await publisher.publish(never)
-  expect(failures.join()).toContain('not every partition')
+  const counted = () => {
+    const samples = sink.batches.flatMap((one) => one.samples)
+    const counts = samples.filter(({ metric }) => metric === 'detections')
+    return counts.reduce((sum, { value }) => sum + value, 0)
+  }
+  return { publisher, failures, sink, counted }
+}
+
+describe('brokers that do not answer this replica, while others count on', () => {
+  /** Both partitions are read by another replica; ours has told what there was. */
+  async function stage() {
+    const clock = new ManualClock()
+    const windows = memoryWindows()
+    const theirs = reader(windows, 'ours', clock)
+    await theirs.assigned([0, 1], never)
+    let topics: KafkaClient['topics'] = client.topics
+    const ours = publishing(windows, {
+      clock,
+      client: { ...client, topics: (...of) => topics(...of) },
+    })
+    let read = 0
+    /** A message a second, in both partitions, and what is told of it. */
+    const pass = async (seconds: number) => {
+      for (let second = 0; second < seconds; second += 1) {
+        await clock.advance(1000)
+        for (const partition of [0, 1])
+          await theirs.batch(batch(partition, read, 1, clock.nowMs() - 500), never)
+        read += 1
+        await ours.publisher.publish(never)
+      }
+    }
+    await pass(3)
+    expect(ours.failures).toContain('recovered')
+    return { ...ours, pass, topicsAre: (now: KafkaClient['topics']) => (topics = now) }
+  }
+
+  test.each<[string, string, KafkaClient['topics']]>([
+    ['refuse', 'no broker', () => Promise.reject(new TidelineError('refused', 'no broker'))],
+    [
+      'hang',
+      'no broker answered',
+      (_, signal) =>
+        new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => reject(new Error('off'))),
+        ),
+    ],
+  ])('they %s: what the others count is told on, for a time', async (_, cause, failing) => {
+    const { pass, topicsAre, counted, failures, sink } = await stage()
+    topicsAre(failing)
+    const before = counted()
+    await pass(20)
+    expect(counted()).toBe(before + 40)
+    expect(failures.at(-1)).toMatch(cause)
+    // Longer than that, there may be partitions that nobody here knows of.
+    await expect(pass(20)).rejects.toThrow(/which partitions topic detections has is not known/)
+    const told = sink.batches.length
+    await expect(pass(1)).rejects.toThrow(cause)
+    expect(sink.batches.length).toBe(told)
+    topicsAre(client.topics)
+    for (let second = 0; second < 5; second += 1) await pass(1).catch(() => undefined)
+    await pass(2)
+    expect(failures.at(-1)).toBe('recovered')
+    expect(sink.batches.length).toBeGreaterThan(told)
+  })
+
+  test('a topic that is not there any more is told no further', async () => {
+    const { pass, topicsAre, sink } = await stage()
+    topicsAre(() => Promise.resolve(new Map()))
+    await expect(pass(5)).rejects.toThrow('topic detections does not exist')
+    const told = sink.batches.length
+    await expect(pass(1)).rejects.toThrow('topic detections does not exist')
+    expect(sink.batches.length).toBe(told)
+  })
 })
 
 /** Whose counts a source of this configuration goes on from. */

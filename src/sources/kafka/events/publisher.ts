@@ -1,9 +1,9 @@
 import { TidelineError } from '../../../errors.ts'
 import type { Sample } from '../../../model.ts'
 import type { Clock, SampleSink, WindowStore } from '../../../ports.ts'
-import { withDeadline } from '../../poll.ts'
 import type { KafkaClient } from '../client.ts'
 import type { Report } from './events.ts'
+import { TopicPartitions } from './partitions.ts'
 import { storeKey } from './reader.ts'
 import type { Reach, Totals } from './totals.ts'
 
@@ -24,62 +24,40 @@ export interface PublisherDeps {
   readonly report: Report
 }
 
-/** How often it is looked which partitions the topic has. */
-const LOOK_MS = 3000
 /** A topic that is read no further than this is told to be behind. */
 const BEHIND_MS = 3000
-const TIMEOUT_MS = 3000
+/** What is wrong while counts are told is told this often. */
+const TELL_AGAIN_MS = 1000
 
 /** Brings what all replicas have counted from the window store to the sink. */
 export class Publisher {
   readonly #settings: PublisherSettings
   readonly #deps: PublisherDeps
-  #partitions: readonly number[] = []
-  #lookedMs = -Infinity
-  #behindToldMs = -Infinity
+  readonly #partitions: TopicPartitions
+  #toldMs = -Infinity
 
   constructor(settings: PublisherSettings, deps: PublisherDeps) {
     this.#settings = settings
     this.#deps = deps
+    this.#partitions = new TopicPartitions(settings.topic, deps)
   }
 
   /** Once: what changed since, as far as every partition is read. */
   async publish(signal: AbortSignal): Promise<void> {
     const { clock, windows, totals } = this.#deps
     const { topic, fingerprint } = this.#settings
-    await this.#look(signal)
+    const partitions = await this.#partitions.current(signal)
     const asked = new Map(
-      this.#partitions.map((partition) => [storeKey(topic, partition), totals.since(partition)]),
+      partitions.map((partition) => [storeKey(topic, partition), totals.since(partition)]),
     )
     const found = await windows.changes(asked, signal)
-    for (const partition of this.#partitions) {
+    for (const partition of partitions) {
       const state = found.get(storeKey(topic, partition))
       // Replicas of two configurations share a store while one is replaced by the other.
       const ours = state?.position.lineage.split('/')[1] === fingerprint
       if (state !== undefined && ours) totals.take(partition, state)
     }
-    if (!signal.aborted) this.#tell(totals.reach(this.#partitions), clock.nowMs())
-  }
-
-  /** Partitions are asked for now and then. */
-  async #look(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#deps
-    if (clock.monotonicMs() - this.#lookedMs < LOOK_MS && this.#partitions.length > 0) return
-    const found = await withDeadline(clock, TIMEOUT_MS, signal, (deadline) => this.#ask(deadline))
-    this.#partitions = found
-    this.#lookedMs = clock.monotonicMs()
-  }
-
-  async #ask(deadline: AbortSignal): Promise<readonly number[]> {
-    const { topic } = this.#settings
-    try {
-      const partitions = (await this.#deps.client.topics([topic], deadline)).get(topic)?.partitions
-      if (partitions !== undefined) return partitions
-    } catch (thrown) {
-      if (!deadline.aborted) throw thrown
-      throw new TidelineError('timeout', `no broker answered within ${TIMEOUT_MS} ms`, thrown)
-    }
-    throw new TidelineError('not-found', `topic ${topic} does not exist`)
+    if (!signal.aborted) this.#tell(totals.reach(partitions), clock.nowMs())
   }
 
   #tell(reach: Reach | undefined, nowMs: number): void {
@@ -92,10 +70,14 @@ export class Publisher {
       if (samples.length > 0 && totals.brokeOff()) sink.end(name, topic)
       if (samples.length > 0) this.#write(samples, nowMs)
     }
-    if (trouble === undefined) return report.recovered()
-    if (nowMs - this.#behindToldMs < 1000) return
-    this.#behindToldMs = nowMs
-    report.failed(new TidelineError(trouble.code, trouble.message))
+    const failure =
+      trouble === undefined
+        ? this.#partitions.failure
+        : new TidelineError(trouble.code, trouble.message)
+    if (failure === undefined) return report.recovered()
+    if (nowMs - this.#toldMs < TELL_AGAIN_MS) return
+    this.#toldMs = nowMs
+    report.failed(failure)
   }
 
   #write(samples: readonly Sample[], nowMs: number): void {
