@@ -18,18 +18,22 @@ import { Client, Metadata as CallMetadata, ServerInterceptingCall, status } from
 import type { PackageDefinition } from '@grpc/proto-loader'
 import { load } from '@grpc/proto-loader'
 import { randomUUID } from 'node:crypto'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { CallRate } from './rate.ts'
+import type { Way } from './replicas.ts'
+import { addressesOf, Replicas } from './replicas.ts'
 import { retryReader } from './retry.ts'
-import type { Answer, Report, Send } from './sender.ts'
-import { Sender } from './sender.ts'
+import type { Answer, Report } from './sender.ts'
 import { Shedder } from './shed.ts'
 import type { Kind } from './tally.ts'
 import { Tally } from './tally.ts'
 
 export interface ReporterOptions {
-  /** `host:port` of the adapter's port for reports. */
+  /** `host:port` of the adapter's port for reports. Every address that the name has is reported to. */
   readonly address: string
+  /** Gives these addresses, `ip:port`, where it is not the name service that knows them. */
+  readonly addresses?: () => Promise<readonly string[]>
   readonly credentials: ChannelCredentials
   readonly service: string
   /** Either may be left out where the token names the pod. */
@@ -61,8 +65,9 @@ export interface Reporter {
 export interface ReporterCounters {
   readonly calls: number
   readonly shed: number
+  /** Reports that the adapter took; each of its replicas counts. */
   readonly sent: number
-  /** Reports that the adapter refused or that waited too long, and the calls in them. */
+  /** Reports that it refused or that waited too long, and the calls in them; each replica counts. */
   readonly dropped: number
   readonly droppedCalls: number
   /** Why the last report did not go; undefined where it did. */
@@ -82,19 +87,13 @@ export async function startReporter(options: ReporterOptions): Promise<Reporter>
   const includeDirs = [join(import.meta.dirname, '../proto')]
   const format = { includeDirs, longs: Number, enums: String }
   const loaded = await load(['push.proto', 'status.proto'], format)
-  const { address, credentials, channel } = options
-  const client = new Client(address, credentials, {
-    'grpc.max_reconnect_backoff_ms': 5000,
-    ...channel,
-  })
-  return new Reporting(options, client, sendOf(client, loaded, options))
+  return new Reporting(options, wayOf(loaded, options))
 }
 
 class Reporting implements Reporter {
   readonly interceptor: ServerInterceptor
   readonly #options: ReporterOptions
-  readonly #client: Client
-  readonly #sender: Sender
+  readonly #replicas: Replicas
   readonly #tally: Tally
   readonly #rate = new CallRate(monotonicMs())
   readonly #shedder = new Shedder()
@@ -107,15 +106,17 @@ class Reporting implements Reporter {
   #calls = 0
   #shed = 0
 
-  constructor(options: ReporterOptions, client: Client, send: Send) {
+  constructor(options: ReporterOptions, open: (address: string) => Way) {
     const { kinds = [NO_KIND], bounds = BOUNDS } = options
     this.#options = options
-    this.#client = client
     this.#first = kinds[0] ?? NO_KIND
     this.#tally = new Tally(bounds, kinds)
-    this.#sender = new Sender(send, ({ admissibleRate }) =>
-      this.#shedder.told(admissibleRate, monotonicMs()),
-    )
+    this.#replicas = new Replicas({
+      find: options.addresses ?? (() => addressesOf(options.address)),
+      open,
+      answered: (from, { admissibleRate }) =>
+        this.#shedder.told(from, admissibleRate, monotonicMs()),
+    })
     this.#timer = setInterval(() => this.#tick(), REPORT_GAP_MS).unref()
     this.interceptor = (method, call) => {
       let ended = false
@@ -152,15 +153,13 @@ class Reporting implements Reporter {
   }
 
   counters(): ReporterCounters {
-    const { sent, dropped, droppedCalls, lastFault } = this.#sender
-    return { calls: this.#calls, shed: this.#shed, sent, dropped, droppedCalls, lastFault }
+    return { calls: this.#calls, shed: this.#shed, ...this.#replicas.counters() }
   }
 
   async close(): Promise<void> {
     clearInterval(this.#timer)
     this.#report()
-    await this.#sender.close()
-    this.#client.close()
+    await this.#replicas.close()
   }
 
   /** False where the call is not to be taken. It is counted all the same: it is demand. */
@@ -183,7 +182,7 @@ class Reporting implements Reporter {
   }
 
   #tick(): void {
-    const enough = this.#tally.begun >= REPORT_EVERY_CALLS && this.#sender.idle
+    const enough = this.#tally.begun >= REPORT_EVERY_CALLS && this.#replicas.idle
     if (enough || monotonicMs() - this.#startMs >= REPORT_EVERY_MS) this.#report()
   }
 
@@ -201,34 +200,47 @@ class Reporting implements Reporter {
     const { service, namespace = '', pod = '' } = this.#options
     const counts = this.#tally.close()
     if (counts.length === 0) return
-    this.#sender.add({
+    this.#replicas.add({
       ...{ namespace, pod, service, instance: this.#instance, sequence: this.#sequence },
       ...{ startUnixMs, endUnixMs, counts },
     })
   }
 }
 
-function sendOf(client: Client, loaded: PackageDefinition, { token }: ReporterOptions): Send {
+/** Opens the way to one address. The certificate is verified for the name, whatever the address is. */
+function wayOf(loaded: PackageDefinition, options: ReporterOptions): (address: string) => Way {
+  const { credentials, channel, token } = options
   const method = (loaded[NAME] as ServiceDefinition | undefined)?.['Report']
   if (method === undefined) throw new Error(`no method Report in ${NAME}`)
   const retryMsOf = retryReader(loaded)
-  return async (report: Report) => {
-    const metadata = new CallMetadata()
-    if (token !== undefined) metadata.set('authorization', `Bearer ${await tokenOf(token)}`)
-    return new Promise<Answer>((resolve, reject) => {
-      client.makeUnaryRequest(
-        method.path,
-        method.requestSerialize,
-        method.responseDeserialize,
-        report,
-        metadata,
-        { deadline: Date.now() + DEADLINE_MS },
-        (error: ServiceError | null, answer?: Answer) => {
-          if (error === null) resolve(answer ?? { outcome: '' })
-          else reject(Object.assign(error, { retryMs: retryMsOf(error) }))
-        },
-      )
+  const host = options.address.slice(0, options.address.lastIndexOf(':'))
+  const verified = isIP(host) === 0 ? { 'grpc.ssl_target_name_override': host } : {}
+  return (address) => {
+    const client = new Client(address, credentials, {
+      'grpc.max_reconnect_backoff_ms': 5000,
+      'grpc.default_authority': host,
+      ...verified,
+      ...channel,
     })
+    const send = async (report: Report) => {
+      const metadata = new CallMetadata()
+      if (token !== undefined) metadata.set('authorization', `Bearer ${await tokenOf(token)}`)
+      return new Promise<Answer>((resolve, reject) => {
+        client.makeUnaryRequest(
+          method.path,
+          method.requestSerialize,
+          method.responseDeserialize,
+          report,
+          metadata,
+          { deadline: Date.now() + DEADLINE_MS },
+          (error: ServiceError | null, answer?: Answer) => {
+            if (error === null) resolve(answer ?? { outcome: '' })
+            else reject(Object.assign(error, { retryMs: retryMsOf(error) }))
+          },
+        )
+      })
+    }
+    return { send, close: () => client.close() }
   }
 }
 

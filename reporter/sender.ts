@@ -18,6 +18,10 @@ export interface Answer {
   readonly admissibleRate?: number
 }
 
+export function callsIn({ counts }: Report): number {
+  return counts.reduce((sum, { requests }) => sum + requests, 0)
+}
+
 /** One call of `Report`; rejects with `SendFailure`. */
 export type Send = (report: Report) => Promise<Answer>
 
@@ -112,7 +116,7 @@ export class Sender {
 
   #drop(report: Report | undefined): void {
     this.dropped += 1
-    this.droppedCalls += report?.counts.reduce((sum, { requests }) => sum + requests, 0) ?? 0
+    this.droppedCalls += report === undefined ? 0 : callsIn(report)
   }
 
   #pause(ms: number): Promise<void> {

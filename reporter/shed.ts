@@ -1,31 +1,43 @@
 /** An answer is good for so long; after that nothing is limited. */
 const GOOD_MS = 10_000
 
-/** Lets through what the adapter said that this pod is to take, with bursts of one second's worth. */
+/**
+ * Lets through what the adapter said that this pod is to take, with bursts of one second's worth. Of several
+ * replicas the one that said least counts; one that does not know does not contradict those that do.
+ */
 export class Shedder {
-  #rate: number | undefined
-  #toldMs = -Infinity
+  readonly #told = new Map<string, { readonly rate: number; readonly atMs: number }>()
   #left = 0
-  #filledMs = 0
+  /** Undefined while nothing is limited. */
+  #filledMs: number | undefined
 
-  told(rate: number | undefined, nowMs: number): void {
-    if (rate !== undefined && (this.#rate === undefined || nowMs - this.#toldMs > GOOD_MS)) {
-      this.#left = Math.max(1, rate)
-      this.#filledMs = nowMs
-    }
-    this.#rate = rate
-    this.#toldMs = nowMs
+  told(from: string, rate: number | undefined, nowMs: number): void {
+    if (rate === undefined) this.#told.delete(from)
+    else this.#told.set(from, { rate, atMs: nowMs })
   }
 
   /** Whether one more call is to be taken. */
   takes(nowMs: number): boolean {
-    const rate = this.#rate
-    if (rate === undefined || nowMs - this.#toldMs > GOOD_MS) return true
-    const filled = this.#left + ((nowMs - this.#filledMs) / 1000) * rate
-    this.#left = Math.min(Math.max(1, rate), filled)
+    const rate = this.#rateAt(nowMs)
+    if (rate === undefined) {
+      this.#filledMs = undefined
+      return true
+    }
+    const most = Math.max(1, rate)
+    const filled =
+      this.#filledMs === undefined ? most : this.#left + ((nowMs - this.#filledMs) / 1000) * rate
+    this.#left = Math.min(most, filled)
     this.#filledMs = nowMs
     if (this.#left < 1) return false
     this.#left -= 1
     return true
+  }
+
+  #rateAt(nowMs: number): number | undefined {
+    let least: number | undefined
+    for (const [from, { rate, atMs }] of this.#told)
+      if (nowMs - atMs > GOOD_MS) this.#told.delete(from)
+      else least = Math.min(rate, least ?? rate)
+    return least
   }
 }
