@@ -27,7 +27,7 @@ cat >"$dir/extensions" <<END
 basicConstraints=CA:FALSE
 keyUsage=critical,digitalSignature
 extendedKeyUsage=serverAuth
-subjectAltName=DNS:$SERVICE.$NAMESPACE.svc,DNS:$SERVICE.$NAMESPACE.svc.cluster.local
+subjectAltName=DNS:$SERVICE.$NAMESPACE.svc,DNS:$SERVICE.$NAMESPACE.svc.cluster.local,DNS:$SERVICE-push.$NAMESPACE.svc,DNS:$SERVICE-push.$NAMESPACE.svc.cluster.local
 END
 openssl x509 -req -in "$dir/tls.csr" -CA "$dir/ca.crt" -CAkey "$dir/ca.key" -CAcreateserial \
   -days "$DAYS" -extfile "$dir/extensions" -out "$dir/tls.crt" 2>/dev/null

@@ -250,6 +250,8 @@ describe('certificates', () => {
   test('the script makes them for the name that the API server verifies', () => {
     const script = readFileSync(join(MANIFESTS, 'make-certificate.sh'), 'utf8')
     expect(script).toContain('subjectAltName=DNS:$SERVICE.$NAMESPACE.svc,')
+    // The name under which services find the port for reports.
+    expect(script).toContain(',DNS:$SERVICE-push.$NAMESPACE.svc,')
     expect(script).toMatch(/^NAMESPACE=monitoring$/m)
     expect(script).toMatch(new RegExp(`^SERVICE=${NAME}$`, 'm'))
     for (const each of base.filter((object) => object.kind === 'APIService'))
@@ -262,6 +264,7 @@ describe('certificates', () => {
       secretName: string
     }
     expect(dnsNames).toContain(name)
+    expect(dnsNames).toContain(`${NAME}-push.monitoring.svc`)
     expect(secretName).toBe(`${NAME}-tls`)
     const overlay = readFileSync(
       join(MANIFESTS, 'overlays/cert-manager/kustomization.yaml'),
@@ -506,5 +509,44 @@ describe('the example with Kafka', () => {
     for (const { external } of metrics) expect(given).toContain(external.metric.name)
     const target = spec['scaleTargetRef'] as { name: string }
     expect(one(kafka, 'Deployment').metadata.name).toBe(target.name)
+  })
+})
+
+describe('the example with reports', () => {
+  const push = manifests('examples-push')
+  const loaded = loadConfig(
+    Object.entries(one(push, 'ConfigMap').data).map(([path, text]) => ({ path, text })),
+  )
+
+  test('its configuration is right, and takes the place of the base’s', () => {
+    expect(loaded.ok ? [] : loaded.problems).toEqual([])
+    const { name, namespace } = one(base, 'ConfigMap').metadata
+    expect(one(push, 'ConfigMap').metadata).toMatchObject({ name, namespace })
+  })
+
+  test('its pods may report, must report, and have a token to do so that is good for nothing else', () => {
+    const { template } = one(push, 'Deployment').spec as {
+      template: {
+        metadata: { labels: Record<string, string> }
+        spec: { serviceAccountName: string; automountServiceAccountToken?: boolean }
+      }
+    }
+    const query = loaded.ok ? loaded.config.adapter.sources[0]?.push?.pods : undefined
+    const [label = '', value] = query?.labelSelector.split('=') ?? []
+    expect(template.metadata.labels[label]).toBe(value)
+    const overlay = readFileSync(join(MANIFESTS, 'overlays/push/kustomization.yaml'), 'utf8')
+    expect(overlay).toContain(`matchLabels: { ${label}: "${value}" }`)
+    expect(template.spec.automountServiceAccountToken).not.toBe(false)
+    expect(one(push, 'ServiceAccount').metadata.name).toBe(template.spec.serviceAccountName)
+    expect(push.filter(({ kind }) => /Role/.test(kind))).toEqual([])
+  })
+
+  test('its HPA asks for what the signals give', () => {
+    const spec = one(push, 'HorizontalPodAutoscaler').spec
+    const metrics = spec['metrics'] as { external: { metric: { name: string } } }[]
+    const given = loaded.ok ? loaded.config.signals.map(({ expose }) => expose.external?.name) : []
+    for (const { external } of metrics) expect(given).toContain(external.metric.name)
+    const target = spec['scaleTargetRef'] as { name: string }
+    expect(one(push, 'Deployment').metadata.name).toBe(target.name)
   })
 })
