@@ -3,6 +3,7 @@
  * without looking into them; by turns in one run against one broker. Run alone: `node test/bench/kafkaEvents.ts`.
  */
 import kafkajs from 'kafkajs'
+import '../setup/kafka/quiet.ts'
 import type { Kafka as KafkaLibrary } from 'kafkajs'
 import { systemClock } from '../../src/clock.ts'
 import { kafkaEventsSource } from '../../src/sources/kafka/events/events.ts'

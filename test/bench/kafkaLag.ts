@@ -3,6 +3,7 @@
  * by turns in one run against one broker. Run alone: `node test/bench/kafkaLag.ts`.
  */
 import kafkajs from 'kafkajs'
+import '../setup/kafka/quiet.ts'
 import type { Kafka as KafkaLibrary } from 'kafkajs'
 import { systemClock } from '../../src/clock.ts'
 import { kafkajsClient } from '../../src/sources/kafka/kafkajs/client.ts'

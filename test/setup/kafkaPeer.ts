@@ -1,6 +1,7 @@
 /** What stands around the adapter in tests on Kafka: an administrator, and producers that know what they sent. */
 import kafkajs from 'kafkajs'
 import type { Admin, Kafka as KafkaLibrary, Message, Producer } from 'kafkajs'
+import './kafka/quiet.ts'
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel, Partitioners } = kafkajs
 
