@@ -86,8 +86,6 @@ interface Clause {
   readonly holds: (harness: Harness, trial: Trial) => Promise<void>
 }
 
-const FIRST_BATCH_MS = 3000
-
 const ANSWERS: readonly {
   readonly number: string
   readonly how: Misbehaviour
@@ -137,7 +135,7 @@ const CLAUSES: readonly Clause[] = [
       await harness.show(7)
       const startMs = systemClock.nowMs()
       trial.start()
-      const sample = await trial.sees(7, FIRST_BATCH_MS)
+      const sample = await trial.sees(7)
       const batch = trial.sink.batches.find((each) => each.samples.includes(sample))
       expect(batch?.source).toBe(SOURCE_NAME)
       expect(batch?.origin).not.toBe('')
@@ -157,7 +155,7 @@ const CLAUSES: readonly Clause[] = [
     holds: async (harness, trial) => {
       await harness.show(3)
       trial.start()
-      await trial.sees(3, FIRST_BATCH_MS)
+      await trial.sees(3)
       await harness.show(4)
       await trial.sees(4)
       await harness.show(0)
@@ -180,7 +178,7 @@ const CLAUSES: readonly Clause[] = [
       expect(trial.sink.batches).toEqual([])
       await harness.behave()
       await harness.show(9)
-      await trial.sees(9, 10_000)
+      await trial.sees(9)
     },
   },
   {
@@ -189,7 +187,7 @@ const CLAUSES: readonly Clause[] = [
     holds: async (harness, trial) => {
       await harness.show(1)
       trial.start()
-      await trial.sees(1, FIRST_BATCH_MS)
+      await trial.sees(1)
       await harness.misbehave('hang')
       await trial.fails(['timeout'])
       const failures = trial.sink.failures.length
@@ -204,7 +202,7 @@ const CLAUSES: readonly Clause[] = [
       await harness.show(1)
       const before = await baseline()
       trial.start()
-      await trial.sees(1, FIRST_BATCH_MS)
+      await trial.sees(1)
       await trial.settlesInTime()
       await noSurplus(before)
     },
@@ -254,7 +252,7 @@ const CLAUSES: readonly Clause[] = [
     holds: async (harness, trial) => {
       await harness.show(2)
       trial.start()
-      await trial.sees(2, FIRST_BATCH_MS)
+      await trial.sees(2)
       await trial.settlesInTime()
       const told = trial.told()
       await harness.show(3)
@@ -262,7 +260,7 @@ const CLAUSES: readonly Clause[] = [
       await systemClock.sleep(250, new AbortController().signal)
       expect(trial.told()).toBe(told)
       trial.start()
-      await trial.sees(3, FIRST_BATCH_MS)
+      await trial.sees(3)
       await trial.settlesInTime()
     },
   },
@@ -274,7 +272,7 @@ const CLAUSES: readonly Clause[] = [
         throw new Error('give the harness vanish, or skip 6.1 with a reason')
       await harness.show(2)
       trial.start()
-      await trial.sees(2, FIRST_BATCH_MS)
+      await trial.sees(2)
       const origin = trial.sink.batches.at(-1)?.origin
       await harness.vanish()
       await until('end of the origin', () => trial.sink.ends.some((each) => each.origin === origin))
@@ -298,7 +296,7 @@ interface Failing {
 async function survives({ harness, trial, how, codes }: Failing): Promise<void> {
   await harness.show(5)
   trial.start()
-  await trial.sees(5, FIRST_BATCH_MS)
+  await trial.sees(5)
   await harness.misbehave(how)
   await trial.fails(codes)
   const written = trial.sink.batches.length
@@ -315,14 +313,14 @@ async function survives({ harness, trial, how, codes }: Failing): Promise<void> 
   }
   await harness.behave()
   await harness.show(6)
-  await trial.sees(6, 10_000)
+  await trial.sees(6)
   expect(trial.settled).toBe(false)
 }
 
 async function keepsSecrets(harness: Harness, trial: Trial): Promise<void> {
   await harness.show(2)
   trial.start()
-  await trial.sees(2, FIRST_BATCH_MS)
+  await trial.sees(2)
   for (const { number, how, codes } of ANSWERS) {
     if (harness.skip?.some((entry) => entry.clause === number)) continue
     await harness.misbehave(how)

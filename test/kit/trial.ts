@@ -59,8 +59,8 @@ export class Trial {
     expect(performance.now() - startMs).toBeLessThan(SETTLE_MS)
   }
 
-  /** Waits for the expected sample of `value` in a batch that is written from now on. */
-  async sees(value: number, deadlineMs = 5000): Promise<Sample> {
+  /** Waits, long enough for a busy machine, for the expected sample of `value` in a batch that is written from now on. */
+  async sees(value: number, deadlineMs = 10_000): Promise<Sample> {
     const wanted = this.#harness.expected(value)
     const from = this.sink.batches.length
     return until(
@@ -144,7 +144,7 @@ export function surplus(before: ReadonlyMap<string, number>): Record<string, num
 const RUNNERS_OWN: ReadonlySet<string> = new Set(['Immediate', 'MessagePort', 'FSReqPromise'])
 
 export async function noSurplus(before: ReadonlyMap<string, number>): Promise<void> {
-  await until('handles closed', () => Object.keys(surplus(before)).length === 0, 2000).catch(
+  await until('handles closed', () => Object.keys(surplus(before)).length === 0, 5000).catch(
     (thrown: unknown) => {
       throw new Error(`${String(thrown)}: ${JSON.stringify(surplus(before))}`)
     },

@@ -137,7 +137,7 @@ describe('lag in seconds', () => {
     await trial.commit(group, topic, { 0: 5 })
     const run = trial.run({ group, topics: [topic] })
     await run.until(() => run.value('kafka_group_lag', 0) === 1)
-    expect(run.value('kafka_group_lag_seconds', 0)).toBe(0)
+    await run.until(() => run.value('kafka_group_lag_seconds', 0) === 0)
   })
 })
 
@@ -227,12 +227,15 @@ describe('with consumers', () => {
     await trial.produce(topic, 0, 9)
     await run.until(async () => {
       await trial.produce(topic, 1, 1)
-      return run.value('kafka_group_stuck_partitions') === 1
+      const settled = run.value('kafka_group_rebalancing') === 0
+      return settled && run.value('kafka_group_stuck_partitions') === 1
     })
     expect(run.notes('kafka_group_stuck_partitions')).toEqual(['partitions 0'])
     expect(run.notes('kafka_group_scaling_lag')).toContain('stuck partitions are left out: 0')
     expect(run.value('kafka_group_lag', 0)).toBe(9)
-    expect(run.value('kafka_group_scaling_lag')).toBeLessThan(9)
+    // The other may be behind too, as the consumer begins anew after each poison.
+    const other = run.value('kafka_group_lag', 1) ?? NaN
+    expect(run.value('kafka_group_scaling_lag')).toBe(Math.max(1, other))
     await consumer.stop()
   })
 

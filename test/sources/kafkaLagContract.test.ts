@@ -28,7 +28,7 @@ async function harness(): Promise<Harness> {
     config: (overrides = {}) => ({
       ...door.connection(),
       interval: '1s',
-      timeout: '500ms',
+      timeout: '1s',
       groups: [{ group, topics: [topic], noCommit: 'earliest', lagSeconds: 'off' }],
       ...overrides,
     }),
