@@ -276,7 +276,8 @@ async function createEngine(
   )
   const board = createBoard()
   const intervalMs = evaluation.interval
-  const evaluator = createEvaluator({ clock, view: store, board, log, intervalMs })
+  const startUps = discovery === undefined ? {} : { startUps: discovery }
+  const evaluator = createEvaluator({ clock, view: store, board, log, intervalMs, ...startUps })
   const remembering = await openState(initial.adapter.state, evaluator, { clock, log })
   const secrets = secretReader({
     environment: process.env,

@@ -47,6 +47,7 @@ export function createSelfMetrics(from: SelfMetricsSources): SelfMetrics {
   engineMetrics(registry, from)
   readingMetrics(registry, from)
   forecastMetrics(registry, from)
+  startUpMetrics(registry, from)
   sourceMetrics(registry, from)
   behaviorMetrics(registry, from)
   const requests = new Histogram({
@@ -210,6 +211,24 @@ function forecastMetrics(registry: Registry, from: SelfMetricsSources): void {
       for (const { labels, loss, seasonalLoss } of forecasts()) {
         this.inc({ ...labels, of: 'forecast' }, loss)
         this.inc({ ...labels, of: 'yesterday' }, seasonalLoss)
+      }
+    },
+  })
+}
+
+function startUpMetrics(registry: Registry, from: SelfMetricsSources): void {
+  new Gauge({
+    name: 'tideline_start_up_seconds',
+    help: 'How long a pod behind a signal takes to start: measured (no series until one was seen), and as configured.',
+    labelNames: ['namespace', 'signal', 'of'],
+    registers: [registry],
+    collect() {
+      this.reset()
+      for (const { signal, startUp } of from.reader.all()) {
+        if (signal.stabilize?.policy !== 'predictive' || startUp === undefined) continue
+        const labels = { namespace: signal.namespace, signal: signal.name }
+        this.set({ ...labels, of: 'configured' }, signal.stabilize.startDelayMs / 1000)
+        if (startUp.of === 'measured') this.set({ ...labels, of: 'measured' }, startUp.ms / 1000)
       }
     },
   })

@@ -166,9 +166,26 @@ export type Stabilization =
       readonly maxWindowMs: number
       /** Largest lead over what was observed within the longest window, as a share of it. */
       readonly maxHeadroom: number
-      /** From the order of a pod to its service. */
+      /** From the order of a pod to its service, as long as none was seen. */
       readonly startDelayMs: number
+      /** Whose start-ups are measured, in the signal's namespace, and which of them is taken. */
+      readonly startUp?: {
+        readonly labelSelector: string
+        /** Above 0, at most 1. */
+        readonly quantile: number
+        readonly leastMs: number
+        readonly mostMs: number
+      }
     }
+
+/** How long a pod takes to start, and how that is known. */
+export interface StartUp {
+  readonly ms: number
+  readonly of: 'measured' | 'configured'
+  /** Start-ups that it was measured of. */
+  readonly seen: number
+  readonly reason: string
+}
 
 /** A signal, complete and validated: what the evaluator works on. Made only by `config/`. */
 export interface Signal {
@@ -283,6 +300,8 @@ export interface SignalReadings {
   readonly signal: Signal
   readonly evaluatedMs: number
   readonly readings: readonly Reading[]
+  /** Where a forecast looks ahead by it. */
+  readonly startUp?: StartUp
 }
 
 /** Where a source can be reached; made by discovery or written in the config. */

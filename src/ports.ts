@@ -95,14 +95,41 @@ export interface TargetDiscovery {
     signal: AbortSignal,
   ): Promise<void>
 }
-export interface PodQuery {
+export interface PodSelection {
   /** Undefined: all namespaces. */
   readonly namespace?: string
   readonly labelSelector: string
+}
+export interface PodQuery extends PodSelection {
   /** Number, or the name of a container port. */
   readonly port: number | string
   readonly path: string
   readonly scheme: 'http' | 'https'
+}
+
+/** Tells how long pods took to start; given by the cluster edge, absent without a cluster. */
+export interface StartUpWatch {
+  /**
+   * Calls `told` for each pod of which it is known, those that are there at the start and those that become ready
+   * until `signal` aborts; for each once, and again after a new start of the watch.
+   */
+  watchStartUps(
+    pods: PodSelection,
+    told: (startUp: PodStartUp) => void,
+    signal: AbortSignal,
+  ): Promise<void>
+}
+/** One pod's way from its node being chosen to its first being ready. All times are the cluster's. */
+export interface PodStartUp {
+  /** Unique among all pods there ever were. */
+  readonly pod: string
+  readonly ms: number
+  readonly readyMs: number
+  /**
+   * It was seen when it had not been ready before. False: it was ready when it was found; if it ceased to be for a
+   * while, it took less than it seems.
+   */
+  readonly witnessed: boolean
 }
 
 /**

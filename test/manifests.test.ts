@@ -358,6 +358,23 @@ test('the overlay for reports opens the port that the configuration takes', () =
   expect(ports).toEqual([1, 2, 3].map(() => String(push?.port)))
 })
 
+test('the forecast that can be switched on measures the pods that the HPA scales', () => {
+  const files = Object.entries(one(base, 'ConfigMap').data)
+  const switchedOn = loadConfig(
+    files.map(([path, text]) => ({ path, text: text.replace('# stabilize:', 'stabilize:') })),
+  )
+  if (!switchedOn.ok) throw new Error(JSON.stringify(switchedOn.problems))
+  const found = switchedOn.config.signals.flatMap(({ stabilize }) =>
+    stabilize?.policy === 'predictive' ? [stabilize.startUp?.labelSelector] : [],
+  )
+  const { template } = one(manifests('examples'), 'Deployment', 'vision-worker').spec as {
+    template: { metadata: { labels: Readonly<Record<string, string>> } }
+  }
+  const labels = Object.entries(template.metadata.labels).map(([name, value]) => `${name}=${value}`)
+  expect(found).toHaveLength(1)
+  expect(labels).toContain(found[0])
+})
+
 describe('the overlay for state', () => {
   const [component] = documents(join(MANIFESTS, 'components/state/kustomization.yaml'))
   const [{ patch = '' } = {}] = (component as unknown as { patches: { patch?: string }[] }).patches

@@ -12,6 +12,8 @@ export interface Pod {
   readonly phase: string
   readonly ready: boolean
   readonly deleting: boolean
+  /** A container of it, an init container too, was started more than once. */
+  readonly restarted: boolean
   readonly ports: readonly { readonly name: string; readonly port: number }[]
   /** When it was given to a node, and when it last became or ceased to be ready; ms. */
   readonly scheduledMs?: number
@@ -23,7 +25,8 @@ export function podOf(object: KubeObject): Pod {
   const status = record(object['status'])
   const spec = record(object['spec'])
   const ready = condition(status, 'Ready')
-  const scheduledMs = timeOf(condition(status, 'PodScheduled'))
+  const scheduled = condition(status, 'PodScheduled')
+  const scheduledMs = scheduled['status'] === 'True' ? timeOf(scheduled) : undefined
   const readyChangedMs = timeOf(ready)
   const ip = text(status['podIP'])
   return {
@@ -35,6 +38,10 @@ export function podOf(object: KubeObject): Pod {
     phase: text(status['phase']),
     ready: ready['status'] === 'True',
     deleting: metadata['deletionTimestamp'] !== undefined && metadata['deletionTimestamp'] !== null,
+    restarted: [
+      ...list(status['initContainerStatuses']),
+      ...list(status['containerStatuses']),
+    ].some(({ restartCount }) => typeof restartCount === 'number' && restartCount > 0),
     ports: [...list(spec['initContainers']), ...list(spec['containers'])].flatMap(portsOf),
     ...(scheduledMs === undefined ? {} : { scheduledMs }),
     ...(readyChangedMs === undefined ? {} : { readyChangedMs }),

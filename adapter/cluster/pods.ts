@@ -1,9 +1,17 @@
 import type { Labels, Target } from '../../src/model.ts'
-import type { Component, PodQuery, TargetDiscovery } from '../../src/ports.ts'
+import type {
+  Component,
+  PodQuery,
+  PodSelection,
+  PodStartUp,
+  StartUpWatch,
+  TargetDiscovery,
+} from '../../src/ports.ts'
 import { messageOf, TidelineError } from '../../src/errors.ts'
 import type { DirectoryPod, LabelSelector, PodDirectory } from '../metrics-api/ports.ts'
 import { podOf } from './pod.ts'
 import type { Pod } from './pod.ts'
+import { PodStarts } from './podStarts.ts'
 import { watchCollection } from './watch.ts'
 import type { KubeObject, WatchDeps } from './watch.ts'
 
@@ -38,12 +46,13 @@ interface Selected {
 }
 
 /** Follows the pods of the cluster and tells sources of their targets and the metrics API of their labels. */
-export class PodWatch implements Component, TargetDiscovery, PodDirectory {
+export class PodWatch implements Component, TargetDiscovery, StartUpWatch, PodDirectory {
   readonly #deps: PodWatchDeps
   readonly #namespaces = new Map<string, Namespace>()
   readonly #scopes = new Map<string, Scope>()
   readonly #selections = new Map<string, Selected>()
   readonly #subscribers = new Set<() => void>()
+  readonly #starts = new PodStarts()
 
   constructor(deps: PodWatchDeps) {
     this.#deps = deps
@@ -126,6 +135,21 @@ export class PodWatch implements Component, TargetDiscovery, PodDirectory {
     }
   }
 
+  /** Rejects as `watch` does. */
+  async watchStartUps(
+    { namespace, labelSelector }: PodSelection,
+    told: (startUp: PodStartUp) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const matches = this.#compile(labelSelector)
+    if (signal.aborted) return
+    const end = this.#starts.listen({ namespace, matches, told })
+    await new Promise<void>((resolve) =>
+      signal.addEventListener('abort', () => resolve(), { once: true }),
+    )
+    end()
+  }
+
   #compile(selector: string): (labels: Labels) => boolean {
     try {
       return this.#deps.compileSelector(selector)
@@ -171,7 +195,7 @@ export class PodWatch implements Component, TargetDiscovery, PodDirectory {
         this.#notify()
       },
       put: (object: KubeObject) => {
-        this.#put(podOf(object))
+        this.#put(podOf(object), false)
         this.#notify()
       },
       remove: (object: KubeObject) => {
@@ -193,22 +217,25 @@ export class PodWatch implements Component, TargetDiscovery, PodDirectory {
       for (const pod of namespace.pods.values())
         if (!present.has(`${name}/${pod.name}`)) this.#remove(pod)
     }
-    for (const pod of pods) this.#put(pod)
+    for (const pod of pods) this.#put(pod, true)
   }
 
-  #put(pod: Pod): void {
+  #put(pod: Pod, listed: boolean): void {
     let namespace = this.#namespaces.get(pod.namespace)
     if (namespace === undefined) {
       namespace = { pods: new Map(), version: 0 }
       this.#namespaces.set(pod.namespace, namespace)
     }
     const before = namespace.pods.get(pod.name)
+    if (before !== undefined && before.uid !== pod.uid) this.#starts.remove(before)
+    this.#starts.put(pod, listed)
     namespace.pods.set(pod.name, pod)
     if (before?.uid !== pod.uid || JSON.stringify(before.labels) !== JSON.stringify(pod.labels))
       namespace.version += 1
   }
 
   #remove(pod: Pod): void {
+    this.#starts.remove(pod)
     const namespace = this.#namespaces.get(pod.namespace)
     if (namespace?.pods.delete(pod.name) === true) namespace.version += 1
   }

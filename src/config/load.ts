@@ -63,6 +63,7 @@ export function loadConfig(files: readonly ConfigFile[], checks: ConfigChecks = 
   if (adapters.length === 0 && !unread) problems.push(NO_ADAPTER)
   const adapter = oneAdapter(adapters, problems)
   if (adapters[0] !== undefined) checkSelectors(adapters[0], checks, problems)
+  for (const signal of signals) checkStartUp(signal, adapter, checks, problems)
   const compiled = compileAll(adapter, signals, problems)
   if (adapter === undefined || problems.length > 0) return { ok: false, problems }
   return { ok: true, config: { adapter, signals: compiled } }
@@ -257,6 +258,24 @@ function checkSelectors(
     const where = document.whereIs(path)
     problems.push({ where, field: `${title}: ${path.join('.')}`, value, mend })
   }
+}
+
+/** Whose start-ups are measured: pods that can be selected, and that are watched at all. */
+function checkStartUp(
+  { document, title, spec, namespace }: PlacedSignal,
+  adapter: AdapterSpec | undefined,
+  checks: ConfigChecks,
+  problems: Problem[],
+): void {
+  const value = spec.stabilize?.startUp?.pods.labelSelector
+  if (value === undefined) return
+  const path = ['spec', 'stabilize', 'startUp', 'pods', 'labelSelector']
+  const say = (mend: string) =>
+    problems.push({ where: document.whereIs(path), field: `${title}: ${path.join('.')}`, value, mend }) // prettier-ignore
+  const mend = checks.selectorProblem(value)
+  if (mend !== undefined) say(mend)
+  if (adapter?.podNamespaces?.includes(namespace) === false)
+    say(`pods of namespace ${namespace} are not watched: add it to podNamespaces of the MetricsAdapter`) // prettier-ignore
 }
 
 /** Undefined where there is none that can be read. */

@@ -83,6 +83,28 @@ const kedaSchema = z
   })
   .meta({ description: 'defaults of KEDA triggers that name the signal' })
 
+const startUpSchema = z
+  .strictObject({
+    pods: z.strictObject({
+      labelSelector: z.string().min(1).meta({
+        description: 'the pods that are scaled, such as app=vision, in the namespace of the signal',
+      }),
+    }),
+    quantile: z.number().gt(0).max(1).default(0.9).meta({
+      description: 'which of the last 64 start-ups is taken: 0.9 is what nine of ten stay within',
+    }),
+    min: positiveDurationSchema
+      .optional()
+      .meta({ description: 'what is taken is never shorter (default none)' }),
+    max: positiveDurationSchema
+      .optional()
+      .meta({ description: 'what is taken is never longer (default 15m)' }),
+  })
+  .meta({
+    description:
+      'for predictive: measure the start-up of these pods, from scheduled to first being ready; startDelay holds until one was seen (docs/forecasting.md)',
+  })
+
 export const signalSpecSchema = z.strictObject({
   source: z.string().min(1).meta({ description: 'name of a source of the MetricsAdapter' }),
   preset: z.enum(PRESET_NAMES).optional().meta({
@@ -154,8 +176,10 @@ export const signalSpecSchema = z.strictObject({
           'for predictive: most that the value may exceed the largest one observed within maxWindow, as a share (default 4)',
       }),
       startDelay: positiveDurationSchema.optional().meta({
-        description: 'for predictive: from the order of a pod to its service (default 90s)',
+        description:
+          'for predictive: from the order of a pod to its service, as long as it was not measured (default 90s)',
       }),
+      startUp: startUpSchema.optional(),
       act: z.enum(['value', 'behavior']).optional().meta({
         description:
           'value: the value is held (default); behavior: the value stays as observed, and the window is written to HPAs that ask for it by annotation (docs/behavior.md)',

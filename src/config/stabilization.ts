@@ -5,10 +5,11 @@ import { PREDICTIVE_DEFAULTS } from '../forecast/predictive.ts'
 import { LONGEST_START_MS } from '../forecast/startUp.ts'
 
 type Spec = NonNullable<SignalSpec['stabilize']>
+type StartUpSpec = NonNullable<Spec['startUp']>
 
 const LONGEST_WINDOW_MS = 24 * 3600_000
-const BOUNDS = ['minWindow', 'maxWindow', 'maxHeadroom', 'startDelay'] as const
-const OF_PREDICTIVE = ['maxHeadroom', 'startDelay'] as const
+const OF_PREDICTIVE = ['maxHeadroom', 'startDelay', 'startUp'] as const
+const BOUNDS = ['minWindow', 'maxWindow', ...OF_PREDICTIVE] as const
 
 function policyOf({ policy, window }: Spec): Stabilization['policy'] {
   return policy ?? (window === undefined ? 'predictive' : 'fixed')
@@ -31,7 +32,18 @@ export function stabilizationMistakes(spec: Spec): Mistake[] {
   if (maxWindowMs > LONGEST_WINDOW_MS) wrong('maxWindow', 'must be 24h or less')
   if (minWindowMs > maxWindowMs) wrong('minWindow', 'must not be longer than maxWindow')
   if ((spec.startDelay ?? 0) > LONGEST_START_MS) wrong('startDelay', 'must be 15m or less')
+  if (spec.startUp !== undefined) mistakes.push(...startUpMistakes(spec.startUp, spec.startDelay))
   return mistakes
+}
+
+function startUpMistakes(spec: StartUpSpec, startDelay: number | undefined): Mistake[] {
+  const { leastMs, mostMs } = startUpBoundsOf(spec)
+  const wrong = (path: readonly string[], mend: string) => ({ path: ['stabilize', ...path], mend })
+  if (mostMs > LONGEST_START_MS) return [wrong(['startUp', 'max'], 'must be 15m or less')]
+  if (leastMs > mostMs) return [wrong(['startUp', 'min'], 'must not be longer than max, or 15m')]
+  if (startDelay !== undefined && (startDelay < leastMs || startDelay > mostMs))
+    return [wrong(['startDelay'], 'must lie within startUp.min and startUp.max')]
+  return []
 }
 
 export function compileStabilization(spec: Spec): Stabilization {
@@ -46,9 +58,24 @@ export function compileStabilization(spec: Spec): Stabilization {
         policy,
         ...boundsOf(spec),
         maxHeadroom: spec.maxHeadroom ?? PREDICTIVE_DEFAULTS.maxHeadroom,
-        startDelayMs: spec.startDelay ?? PREDICTIVE_DEFAULTS.startDelayMs,
+        startDelayMs: startDelayOf(spec),
+        ...(spec.startUp === undefined ? {} : { startUp: compileStartUp(spec.startUp) }),
       }
   }
+}
+
+/** The default, too, keeps to the bounds. */
+function startDelayOf({ startDelay, startUp }: Spec): number {
+  const { leastMs, mostMs } = startUpBoundsOf(startUp ?? {})
+  return startDelay ?? Math.min(Math.max(PREDICTIVE_DEFAULTS.startDelayMs, leastMs), mostMs)
+}
+
+function compileStartUp({ pods, quantile, ...bounds }: StartUpSpec) {
+  return { labelSelector: pods.labelSelector, quantile, ...startUpBoundsOf(bounds) }
+}
+
+function startUpBoundsOf({ min = 0, max = LONGEST_START_MS }: Pick<StartUpSpec, 'min' | 'max'>) {
+  return { leastMs: min, mostMs: max }
 }
 
 function boundsOf({ minWindow, maxWindow }: Spec) {

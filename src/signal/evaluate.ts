@@ -2,7 +2,15 @@
  * One signal at one tick: series → window → combine → freshness → declared answer → hold → readings.
  * A function of (state, series, now): it reads no clock and makes no call.
  */
-import type { Labels, OriginHealth, Reading, Signal, SignalReadings, Why } from '../model.ts'
+import type {
+  Labels,
+  OriginHealth,
+  Reading,
+  Signal,
+  SignalReadings,
+  StartUp,
+  Why,
+} from '../model.ts'
 import type { SeriesView, Stabilizer } from '../ports.ts'
 import type { Group, Grouping } from './groups.ts'
 import type { HoldState } from './hold.ts'
@@ -33,13 +41,20 @@ export function initialState(): SignalState {
   }
 }
 
+export interface Moment {
+  readonly nowMs: number
+  readonly stabilizer: Stabilizer | undefined
+  /** How long the pods behind the signal take to start; left out, what the stabilizer takes it to be. */
+  readonly startUp?: StartUp | undefined
+}
+
 export function evaluateSignal(
   signal: Signal,
   state: SignalState,
   view: SeriesView,
-  at: { readonly nowMs: number; readonly stabilizer: Stabilizer | undefined },
+  at: Moment,
 ): SignalReadings {
-  const { nowMs, stabilizer } = at
+  const { nowMs, stabilizer, startUp } = at
   if (state.generation !== view.generation) regroup(signal, state, view, nowMs)
   const { groups, unattributed } = state.grouping
   const silent = silentTargets(signal, view)
@@ -54,7 +69,8 @@ export function evaluateSignal(
   }
   if (readings.length === 0) readings.push(absentSignal(signal, state, view, nowMs))
   const held = stabilizer === undefined ? readings : holdReadings(signal, readings, state.holds, at)
-  return { signal, evaluatedMs: nowMs, readings: held }
+  const looked = startUp === undefined ? {} : { startUp }
+  return { signal, evaluatedMs: nowMs, readings: held, ...looked }
 }
 
 function regroup(signal: Signal, state: SignalState, view: SeriesView, nowMs: number): void {

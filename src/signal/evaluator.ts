@@ -1,10 +1,12 @@
 import type { Signal, SignalReadings } from '../model.ts'
-import type { Clock, Component, Logger, SeriesView, Stabilizer } from '../ports.ts'
+import type { Clock, Component, Logger, SeriesView, Stabilizer, StartUpWatch } from '../ports.ts'
 import type { Board } from './board.ts'
 import type { SignalState } from './evaluate.ts'
 import { evaluateSignal, initialState } from './evaluate.ts'
 import { recallHolds, rememberHolds, rememberedHolds } from './remembered.ts'
 import { createStabilizer } from './stabilizers.ts'
+import type { StartUps } from './startUps.ts'
+import { createStartUps } from './startUps.ts'
 
 export interface EvaluatorDeps {
   readonly clock: Clock
@@ -12,6 +14,8 @@ export interface EvaluatorDeps {
   readonly board: Board
   readonly log: Logger
   readonly intervalMs: number
+  /** Tells how long pods take to start; without it that is what is configured. */
+  readonly startUps?: StartUpWatch
 }
 
 export interface EvaluatorCounters {
@@ -43,6 +47,7 @@ interface Evaluated {
 
 export function createEvaluator(deps: EvaluatorDeps): Evaluator {
   const { clock, view, board, log, intervalMs } = deps
+  const startUps = createStartUps({ clock, log, watch: deps.startUps })
   let evaluated: readonly Evaluated[] = []
   let changed = true
   let recalled = rememberedHolds([])
@@ -52,7 +57,7 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
   function tick(nowMs: number): void {
     const startMs = clock.monotonicMs()
     view.prune(nowMs)
-    const readings = evaluated.map((one) => evaluateOne(one, view, nowMs))
+    const readings = evaluated.map((one) => evaluateOne(one, startUps, view, nowMs))
     for (const [index, one] of evaluated.entries()) tellGate(one, readings[index], log)
     board.publish(readings, changed)
     changed = false
@@ -73,19 +78,23 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
         if (holds > 0) log.info('holds-recalled', { signal: signal.id, holds })
         return one
       })
+      startUps.setSignals(signals)
       changed = true
     },
     tick,
     *remember() {
+      yield* startUps.remember()
       for (const { signal, definition, state, stabilizer } of evaluated)
         if (stabilizer !== undefined && state.holds.size > 0)
           yield rememberHolds({ signal: signal.id, definition }, state.holds, stabilizer)
     },
     recall(entries) {
       recalled = rememberedHolds(entries)
+      startUps.recall(entries)
     },
     counters: () => ({ missedTicks, lastDurationMs }),
     async run(signal) {
+      const measuring = startUps.run(signal)
       let dueMs = clock.monotonicMs()
       while (!signal.aborted) {
         try {
@@ -103,6 +112,7 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
         }
         await clock.sleep(dueMs - clock.monotonicMs(), signal)
       }
+      await measuring
     },
   }
 }
@@ -129,6 +139,12 @@ function tellGate(one: Evaluated, told: SignalReadings | undefined, log: Logger)
   one.trusted = trusted
 }
 
-function evaluateOne(one: Evaluated, view: SeriesView, nowMs: number): SignalReadings {
-  return evaluateSignal(one.signal, one.state, view, { nowMs, stabilizer: one.stabilizer })
+function evaluateOne(
+  { signal, state, stabilizer }: Evaluated,
+  startUps: StartUps,
+  view: SeriesView,
+  nowMs: number,
+): SignalReadings {
+  const startUp = startUps.of(signal, nowMs)
+  return evaluateSignal(signal, state, view, { nowMs, stabilizer, startUp })
 }

@@ -1,4 +1,4 @@
-import type { Reading, Signal } from '../model.ts'
+import type { Reading, Signal, StartUp } from '../model.ts'
 import type { Stabilizer, StabilizerState } from '../ports.ts'
 
 export type HoldState = Map<string, StabilizerState>
@@ -15,9 +15,13 @@ export function holdReadings(
   signal: Signal,
   readings: readonly Reading[],
   holds: HoldState,
-  at: { readonly nowMs: number; readonly stabilizer: Stabilizer | undefined },
+  at: {
+    readonly nowMs: number
+    readonly stabilizer: Stabilizer | undefined
+    readonly startUp?: StartUp | undefined
+  },
 ): readonly Reading[] {
-  const { stabilizer, nowMs } = at
+  const { stabilizer, nowMs, startUp } = at
   if (stabilizer === undefined) return readings
   const onTotal = signal.expose.custom?.on.resource === 'pods'
   const parties = new Map<string, Fresh[]>()
@@ -31,7 +35,7 @@ export function holdReadings(
   const held = new Map<Reading, Reading>()
   for (const [key, party] of parties) {
     const total = party.reduce((sum, reading) => sum + reading.value, 0)
-    const step = stabilizer.step(holds.get(key) ?? stabilizer.initial(), total, nowMs)
+    const step = stabilizer.step(holds.get(key) ?? stabilizer.initial(), total, nowMs, startUp?.ms)
     holds.set(key, step.state)
     const { window, forecast, hold } = step
     const told = {

@@ -138,6 +138,22 @@ expose: {external: {name: vision_detections_per_second}}`),
         startDelayMs: 180_000,
       },
     ],
+    [
+      '{startUp: {pods: {labelSelector: app=vision}, min: 2m}}',
+      {
+        policy: 'predictive',
+        minWindowMs: 0,
+        maxWindowMs: 3600_000,
+        maxHeadroom: 4,
+        startDelayMs: 120_000,
+        startUp: {
+          labelSelector: 'app=vision',
+          quantile: 0.9,
+          leastMs: 120_000,
+          mostMs: 900_000,
+        },
+      },
+    ],
   ])('stabilize: %s', (written, stabilize) => {
     const [one] = good(ADAPTER + signal(`${QUEUE}\nstabilize: ${written}`)).signals
     expect(one?.stabilize).toEqual(stabilize)
@@ -151,6 +167,16 @@ expose: {external: {name: vision_detections_per_second}}`),
     ['{minWindow: 2h}', 'stabilize.minWindow'],
     ['{maxWindow: 25h}', 'stabilize.maxWindow'],
     ['{startDelay: 20m}', 'stabilize.startDelay'],
+    ['{startUp: {}}', 'stabilize.startUp.pods'],
+    ['{startUp: {pods: {labelSelector: ""}}}', 'stabilize.startUp.pods.labelSelector'],
+    ['{startUp: {pods: {labelSelector: a=b, namespace: x}}}', 'stabilize.startUp.pods'],
+    ['{startUp: {pods: {labelSelector: a=b}, quantile: 90}}', 'stabilize.startUp.quantile'],
+    ['{startUp: {pods: {labelSelector: a=b}, quantile: 0}}', 'stabilize.startUp.quantile'],
+    ['{startUp: {pods: {labelSelector: a=b}, max: 20m}}', 'stabilize.startUp.max'],
+    ['{startUp: {pods: {labelSelector: a=b}, min: 2m, max: 1m}}', 'stabilize.startUp.min'],
+    ['{startDelay: 1m, startUp: {pods: {labelSelector: a=b}, min: 2m}}', 'stabilize.startDelay'],
+    ['{window: 1m, startUp: {pods: {labelSelector: a=b}}}', 'stabilize.startUp'],
+    ['{policy: table, startUp: {pods: {labelSelector: a=b}}}', 'stabilize.startUp'],
   ])('stabilize: %s is refused', (written, field) => {
     const told = problems(ADAPTER + signal(`${QUEUE}\nstabilize: ${written}`))
     expect(told).toEqual([expect.stringContaining(field)])
@@ -324,6 +350,20 @@ expose: {external: {name: m}}`,
     expect(loaded.ok ? [] : loaded.problems.map(formatProblem)).toEqual([
       'tideline.yaml:8: MetricsAdapter tideline: spec.sources.0.scrape.pods.labelSelector (is app in): bad',
     ])
+  })
+
+  test('pods whose start-up is measured: a selector that does not parse, and pods that are not watched', () => {
+    const startUp = '{pods: {labelSelector: app in}}'
+    const adapter = ADAPTER.replace('spec:\n', 'spec:\n  podNamespaces: [elsewhere]\n')
+    const text = adapter + signal(`${QUEUE}\nstabilize:\n  startUp: ${startUp}`)
+    const selectorProblem = (selector: string) => (selector === 'app in' ? 'bad' : undefined)
+    const loaded = loadConfig([{ path: 'tideline.yaml', text }], { selectorProblem })
+    const field = 'Signal vision/detections: spec.stabilize.startUp.pods.labelSelector (is app in)'
+    expect(loaded.ok ? [] : loaded.problems.map(formatProblem)).toEqual([
+      `tideline.yaml:24: ${field}: bad`,
+      `tideline.yaml:24: ${field}: pods of namespace vision are not watched: add it to podNamespaces of the MetricsAdapter`,
+    ])
+    expect(problems(text.replace('[elsewhere]', '[vision]'))).toEqual([])
   })
 
   test('of a text that is not YAML the first error alone', () => {
