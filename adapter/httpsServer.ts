@@ -1,17 +1,29 @@
+import { createServer as createPlainServer } from 'node:http'
+import type {
+  IncomingMessage,
+  RequestListener,
+  Server as PlainServer,
+  ServerResponse,
+} from 'node:http'
 import { createServer } from 'node:https'
 import type { Server, ServerOptions } from 'node:https'
-import type { RequestListener, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Clock, Logger } from '../src/ports.ts'
 
-export interface HttpsServerDeps {
+interface HttpServerDeps {
   readonly clock: Clock
   readonly log: Logger
+}
+
+export interface HttpsServerDeps extends HttpServerDeps {
   readonly tls: ServerOptions
 }
 
-export interface HttpsServer {
+export interface HttpsServer extends HttpServer {
   readonly server: Server
+}
+
+export interface HttpServer {
   /** Resolves with the port once connections are taken; rejects where the address cannot be had. */
   listen(address: string, port: number): Promise<number>
   /** From now on each answer ends its connection (`Connection: close`), so that clients go elsewhere. */
@@ -31,30 +43,45 @@ const HANDSHAKE_TIMEOUT_MS = 10_000
 const KEEP_ALIVE_MS = 120_000
 const CONNECTIONS_MAX = 4096
 
+const LIMITS = {
+  maxHeaderSize: HEADER_BYTES_MAX,
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  keepAliveTimeout: KEEP_ALIVE_MS,
+}
+
 export function createHttpsServer(listener: RequestListener, deps: HttpsServerDeps): HttpsServer {
-  const { clock, log, tls } = deps
+  const server = createServer({
+    ...deps.tls,
+    ...LIMITS,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    minVersion: 'TLSv1.2',
+    // Asked for and not demanded: probes have none, and identity is decided for each request.
+    requestCert: true,
+    rejectUnauthorized: false,
+  })
+  server.on('tlsClientError', (error) => deps.log.debug('tls-client-error', { error }))
+  return { server, ...served(server, listener, deps) }
+}
+
+/** The same in plain text, for where that was asked for by name. */
+export function createHttpServer(listener: RequestListener, deps: HttpServerDeps): HttpServer {
+  return served(createPlainServer(LIMITS), listener, deps)
+}
+
+function served(
+  server: Server | PlainServer,
+  listener: RequestListener,
+  { clock, log }: HttpServerDeps,
+): HttpServer {
   const inFlight = new Set<ServerResponse>()
   let draining = false
-  const server = createServer(
-    {
-      ...tls,
-      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-      minVersion: 'TLSv1.2',
-      // Asked for and not demanded: probes have none, and identity is decided for each request.
-      requestCert: true,
-      rejectUnauthorized: false,
-      maxHeaderSize: HEADER_BYTES_MAX,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-    },
-    (request, response) => {
-      if (draining) response.setHeader('Connection', 'close')
-      inFlight.add(response)
-      response.once('close', () => inFlight.delete(response))
-      listener(request, response)
-    },
-  )
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    if (draining) response.setHeader('Connection', 'close')
+    inFlight.add(response)
+    response.once('close', () => inFlight.delete(response))
+    listener(request as Parameters<RequestListener>[0], response as Parameters<RequestListener>[1])
+  })
   // Node's own list knows a connection only after its handshake: one that never begins it is ended by us.
   const sockets = new Map<Socket, string>()
   server.on('connection', (socket: Socket) => {
@@ -62,7 +89,6 @@ export function createHttpsServer(listener: RequestListener, deps: HttpsServerDe
     socket.once('close', () => sockets.delete(socket))
   })
   server.maxConnections = CONNECTIONS_MAX
-  server.on('tlsClientError', (error) => log.debug('tls-client-error', { error }))
 
   function drain(): void {
     draining = true
@@ -71,7 +97,6 @@ export function createHttpsServer(listener: RequestListener, deps: HttpsServerDe
   }
 
   return {
-    server,
     listen: (address, port) =>
       new Promise((resolve, reject) => {
         server.once('error', reject)

@@ -209,11 +209,11 @@ async function openGrpcEdges(
   { adapter }: Config,
   { reader, pushed, selfMetrics, isReady, ...deps }: GrpcSurroundings,
 ): Promise<readonly Edge[]> {
-  const { observeCall, observeReport } = selfMetrics
+  const { observeCall, observeReport, observePoints } = selfMetrics
   const asked = { ...deps, clock, reader, isReady, observe: observeCall }
   const admissible = (served: readonly Labels[]) => admissibleRate(reader, served)
   const told = {
-    ...{ ...deps, clock, receiver: pushed, observe: observeReport },
+    ...{ ...deps, clock, receiver: pushed, observe: observeReport, observePoints },
     admissibleRate: admissible,
   }
   return [

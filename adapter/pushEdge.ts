@@ -5,6 +5,9 @@ import { tokenReviewPoster } from './cluster/reviews.ts'
 import type { KubeClient } from './cluster/kubeClient.ts'
 import type { ServeOptions } from './commandLine.ts'
 import { boundNamespaces, openTransport } from './grpcTransport.ts'
+import type { Transport } from './external-scaler/ports.ts'
+import { createHttpServer, createHttpsServer } from './httpsServer.ts'
+import type { HttpServer } from './httpsServer.ts'
 import type { Edge } from './lifetime.ts'
 import { NO_EDGE } from './lifetime.ts'
 import type { Proof } from './push/ports.ts'
@@ -22,6 +25,7 @@ export interface PushEdgeConfig {
         readonly namespaces: Readonly<Record<string, readonly string[]>>
       }
   readonly reportsPerSecond: number
+  readonly http?: { readonly port: number } | undefined
 }
 
 export interface PushEdgeDeps {
@@ -32,6 +36,7 @@ export interface PushEdgeDeps {
   readonly selfSigned: { readonly cert: string; readonly key: string }
   admissibleRate(served: readonly Labels[]): number | undefined
   observe(outcome: string): void
+  observePoints(outcome: 'accepted' | 'refused', count: number): void
 }
 
 /** Nothing at all where the configuration has no such port. */
@@ -51,13 +56,13 @@ export async function openPushEdge(
       meaning:
         'everybody who reaches the port for reports can report anything; never in production',
     })
+  const told = { ...deps, proof, reportsPerSecond }
+  const http = config.http && { port: config.http.port, server: await httpServer(told, transport) }
   const { createPushServer } = await import('./push/server.ts')
   const { serverCredentials } = await import('./external-scaler/credentials.ts')
   const { openPort } = await import('./external-scaler/port.ts')
   const server = await createPushServer({
-    ...deps,
-    proof,
-    reportsPerSecond,
+    ...told,
     open: (grpc) => openPort(grpc, serverCredentials(transport)),
   })
   return {
@@ -65,9 +70,33 @@ export async function openPushEdge(
     async listen() {
       const taken = await server.listen(address, port)
       log.info('push-listening', { address, port: taken, auth: auth.mode })
+      if (http === undefined) return
+      const httpPort = await http.server.listen(address, http.port)
+      log.info('otlp-http-listening', {
+        address,
+        port: httpPort,
+        path: '/v1/metrics',
+        auth: auth.mode,
+      })
     },
-    close: (graceMs) => server.close(graceMs),
+    async close(graceMs) {
+      await Promise.all([server.close(graceMs), http?.server.close(graceMs)])
+    },
   }
+}
+
+/** The port for OTLP over HTTP, with the certificate and the proof of the one for gRPC. */
+async function httpServer(
+  deps: PushEdgeDeps & { readonly proof: Proof; readonly reportsPerSecond: number },
+  transport: Transport,
+): Promise<HttpServer> {
+  const { otlpOverHttp } = await import('./push/otlp/http.ts')
+  const listener = await otlpOverHttp(deps)
+  if (transport.kind === 'plaintext') return createHttpServer(listener, deps)
+  const { tls } = transport
+  const https = createHttpsServer(listener, { ...deps, tls: tls.material })
+  tls.follow((material) => https.server.setSecureContext(material))
+  return https
 }
 
 function proofOf(auth: PushEdgeConfig['auth'], { client, clock }: PushEdgeDeps): Proof {

@@ -39,6 +39,8 @@ export interface SelfMetrics {
   observeCall(method: string, code: string): void
   /** A pushed report by what became of it: accepted, duplicate, or why it was refused. */
   observeReport(outcome: string): void
+  /** Points of OTLP exports that were taken or not. */
+  observePoints(outcome: 'accepted' | 'refused', count: number): void
 }
 
 export function createSelfMetrics(from: SelfMetricsSources): SelfMetrics {
@@ -69,7 +71,14 @@ export function createSelfMetrics(from: SelfMetricsSources): SelfMetrics {
     labelNames: ['outcome'],
     registers: [registry],
   })
+  const points = new Counter({
+    name: 'tideline_push_points_total',
+    help: 'Points of OTLP exports by outcome: accepted or refused.',
+    labelNames: ['outcome'],
+    registers: [registry],
+  })
   return {
+    observePoints: (outcome, count) => points.inc({ outcome }, count),
     observeReport: (outcome) => reports.inc({ outcome }),
     text: () => registry.metrics(),
     observeCall: (method, code) => calls.inc({ method, code }),

@@ -37,6 +37,8 @@ export interface Batch {
   readonly samples: readonly Sample[]
   /** True where the batch names every series the origin has (a scrape); false for increments (a stream). */
   readonly complete: boolean
+  /** Series that the origin says have ended; those of its other series that are not named go on. */
+  readonly ended?: readonly { readonly metric: string; readonly labels: Labels }[]
   /** What a reader of a metric's value should know of how it came to be; replaces those of the batch before. */
   readonly notes?: readonly { readonly metric: string; readonly text: string }[]
 }

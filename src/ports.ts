@@ -8,7 +8,9 @@ import type {
   BehaviorWindow,
   FailureCode,
   Forecast,
+  Labels,
   OriginHealth,
+  SampleKind,
   Selection,
   Series,
   SignalReadings,
@@ -226,9 +228,50 @@ export type PushOutcome =
       readonly message: string
     }
 
+/** What one process of a pod measured, by the instruments it has. */
+export interface PushMeasurements {
+  readonly namespace: string
+  readonly pod: string
+  /** Tells the processes of a pod apart, and one life of a process from the next; empty where it is not told. */
+  readonly process: string
+  readonly points: readonly PushPoint[]
+}
+
+/** One point of one stream. Its labels are final but for `namespace` and `pod`. */
+export interface PushPoint {
+  readonly metric: string
+  readonly labels: Labels
+  /** What the sender calls the stream: two of them must not meet in one series. */
+  readonly stream: string
+  readonly kind: SampleKind
+  /** `none`: the sender says that the stream has ended. */
+  readonly value: number | PushHistogram | 'none'
+  /** `delta`: start of the interval. `cumulative`: when the count began, where that is told. */
+  readonly startMs?: number
+  readonly endMs: number
+}
+
+/** Stored as `METRIC_bucket{le}`, `METRIC_count` and, where there is a sum, `METRIC_sum`. */
+export interface PushHistogram {
+  readonly bounds: readonly number[]
+  /** One more than `bounds`, not added up. */
+  readonly counts: readonly number[]
+  readonly sum?: number
+}
+
+/** Points that were taken before, and repeated now, are among the `taken`. `refused` says why, and how many. */
+export type MeasurementsOutcome =
+  | {
+      readonly outcome: 'taken'
+      readonly taken: number
+      readonly refused: ReadonlyMap<string, number>
+    }
+  | Extract<PushOutcome, { outcome: 'refused' }>
+
 /** Takes reports whose sender is proved. Counts each once, however often it is told. Never throws. */
 export interface PushReceiver {
   report(report: PushReport): PushOutcome
+  measure(measurements: PushMeasurements): MeasurementsOutcome
 }
 
 /** Where a source says that it takes reports; given by the edge that listens for them. */

@@ -13,24 +13,38 @@ export interface Caller {
   readonly pod: string | undefined
 }
 
-type Asking = Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext' | 'metadata'>
+/** What a caller shows of himself, empty where it is nothing. */
+export interface Shown {
+  /** Of a client certificate that was proved. */
+  readonly commonName: string
+  /** The header `authorization`. */
+  readonly authorization: string
+}
+
+type Call = Pick<ServerUnaryCall<unknown, unknown>, 'getAuthContext' | 'metadata'>
+
+export function shownBy(call: Call): Shown {
+  return {
+    commonName: String(call.getAuthContext().sslPeerCertificate?.subject.CN ?? ''),
+    authorization: String(call.metadata.get('authorization')[0] ?? ''),
+  }
+}
 
 /** Kubernetes puts it into tokens that are bound to a pod, as all that the kubelet mounts are. */
 const POD_NAME = 'authentication.kubernetes.io/pod-name'
 const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):[^:]+$/
 
 /** Throws `Refusal`: `UNAUTHENTICATED` without proof, `UNAVAILABLE` while it cannot be examined. */
-export async function callerOf(proof: PushServerDeps['proof'], call: Asking): Promise<Caller> {
+export async function callerOf(proof: PushServerDeps['proof'], shown: Shown): Promise<Caller> {
   if (proof.kind === 'none') return { name: 'anybody', namespaces: undefined, pod: undefined }
   if (proof.kind === 'certificate') {
-    const name = String(call.getAuthContext().sslPeerCertificate?.subject.CN ?? '')
+    const name = shown.commonName
     const namespaces = proof.namespaces.get(name) ?? new Set<string>()
     return { name: `certificate ${JSON.stringify(name)}`, namespaces, pod: undefined }
   }
-  const header = String(call.metadata.get('authorization')[0] ?? '')
-  const token = /^Bearer +(\S+)$/i.exec(header)?.[1]
+  const token = /^Bearer +(\S+)$/i.exec(shown.authorization)?.[1]
   if (token === undefined)
-    throw new Refusal(status.UNAUTHENTICATED, 'send the metadata authorization: Bearer TOKEN')
+    throw new Refusal(status.UNAUTHENTICATED, 'send authorization: Bearer TOKEN')
   const verdict = await reviewed(() => proof.review(token))
   if (!verdict.authenticated) throw new Refusal(status.UNAUTHENTICATED, verdict.message)
   const { name, extra } = verdict.user

@@ -10,9 +10,13 @@ export function createInlet(): PushInlet & PushReceiver {
         if (present === receiver) present = undefined
       }
     },
-    report(report) {
-      const message = 'no source of kind push takes reports now: add one to spec.sources'
-      return present?.report(report) ?? { outcome: 'refused', reason: 'unavailable', message }
-    },
+    report: (report) => present?.report(report) ?? NOBODY,
+    measure: (measurements) => present?.measure(measurements) ?? NOBODY,
   }
 }
+
+const NOBODY = {
+  outcome: 'refused',
+  reason: 'unavailable',
+  message: 'no source of kind push takes reports now: add one to spec.sources',
+} as const

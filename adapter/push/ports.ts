@@ -38,4 +38,6 @@ export interface PushServerDeps {
   /** Requests a second that a pod which serves this is to take; undefined while not known. */
   admissibleRate(served: readonly Labels[]): number | undefined
   observe(outcome: string): void
+  /** Points of OTLP that were taken or not. */
+  observePoints(outcome: 'accepted' | 'refused', count: number): void
 }

@@ -1,4 +1,6 @@
-import type { status } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
+import type { PushOutcome } from '../../src/ports.ts'
+import type { PushServerDeps } from './ports.ts'
 
 /** A report that was not counted: a gRPC status and a sentence that a person can act on. */
 export class Refusal extends Error {
@@ -19,3 +21,32 @@ export const MOMENT_MS = 1000
 
 /** It travels in a header. */
 const MESSAGE_MAX = 800
+
+const CODES = {
+  invalid: status.INVALID_ARGUMENT,
+  'too-old': status.OUT_OF_RANGE,
+  limit: status.RESOURCE_EXHAUSTED,
+  unavailable: status.UNAVAILABLE,
+} as const
+
+/** The refusal that a source's answer is. */
+export function refusalFor({
+  reason,
+  message,
+}: Extract<PushOutcome, { outcome: 'refused' }>): Refusal {
+  return new Refusal(CODES[reason], message, reason === 'unavailable' ? MOMENT_MS : undefined)
+}
+
+/** What is answered for whatever was thrown; counts it. */
+export function refusalOf(
+  thrown: unknown,
+  { log, observe }: Pick<PushServerDeps, 'log' | 'observe'>,
+): Refusal {
+  const known = thrown instanceof Refusal
+  if (!known) log.error('push-fault', { error: thrown })
+  const refusal = known
+    ? thrown
+    : new Refusal(status.INTERNAL, 'a fault of the adapter; its log says more')
+  observe(status[refusal.code].toLowerCase())
+  return refusal
+}

@@ -1,10 +1,14 @@
 import type { handleBidiStreamingCall, handleUnaryCall, ServerDuplexStream } from '@grpc/grpc-js'
 import { Server, status } from '@grpc/grpc-js'
-import { callerOf, podOf } from './caller.ts'
+import { callerOf, podOf, shownBy } from './caller.ts'
 import type { Caller } from './caller.ts'
 import { Paces } from './paces.ts'
+import { takeExport } from './otlp/export.ts'
+import { loadMetricsService } from './otlp/messages.ts'
+import type { ExportRequest, ExportResponse } from './otlp/messages.ts'
 import type { PushServerDeps } from './ports.ts'
-import { MOMENT_MS, Refusal } from './refusal.ts'
+import type { Refusal } from './refusal.ts'
+import { refusalFor, refusalOf } from './refusal.ts'
 import { retryTrailers } from './retryInfo.ts'
 import type { ReportRequest, ReportResponse } from './wire.ts'
 import { loadPush, reportOf } from './wire.ts'
@@ -15,7 +19,7 @@ export interface PushServer {
   close(graceMs: number): Promise<void>
 }
 
-const MESSAGE_BYTES_MAX = 256 * 1024
+const MESSAGE_BYTES_MAX = 1024 * 1024
 const OPTIONS = {
   /** A pod has one connection and needs a stream or two. */
   'grpc.max_concurrent_streams': 16,
@@ -32,11 +36,16 @@ export async function createPushServer(deps: PushServerDeps): Promise<PushServer
   const { clock } = deps
   const server = new Server(OPTIONS)
   const open = new Set<ServerDuplexStream<ReportRequest, ReportResponse>>()
-  const take = taker(deps)
+  const paces = new Paces(deps.reportsPerSecond)
+  const take = taker(deps, paces)
+  const trailersOf = await retryTrailers()
   server.addService(await loadPush(), {
-    Report: unary(deps, take, await retryTrailers()),
+    Report: unary(deps, take, trailersOf),
     Reports: streaming(deps, take, open),
   })
+  const takeOtlp: Take<ExportRequest, ExportResponse> = (request, caller) =>
+    takeExport(request, caller, deps, paces)
+  server.addService(await loadMetricsService(), { Export: unary(deps, takeOtlp, trailersOf) })
   const port = deps.open(server)
   return {
     listen: port.listen,
@@ -53,27 +62,19 @@ export async function createPushServer(deps: PushServerDeps): Promise<PushServer
   }
 }
 
-type Take = (request: ReportRequest, caller: Caller) => ReportResponse
-
-const CODES = {
-  invalid: status.INVALID_ARGUMENT,
-  'too-old': status.OUT_OF_RANGE,
-  limit: status.RESOURCE_EXHAUSTED,
-  unavailable: status.UNAVAILABLE,
-} as const
+type Take<Request = ReportRequest, Response = ReportResponse> = (
+  request: Request,
+  caller: Caller,
+) => Response
 
 /** Counts a report or throws `Refusal`. */
-function taker(deps: PushServerDeps): Take {
+function taker(deps: PushServerDeps, paces: Paces): Take {
   const { receiver, clock, observe } = deps
-  const paces = new Paces(deps.reportsPerSecond)
   return (request, caller) => {
     const { namespace, pod } = podOf(caller, request)
     paces.pass(`${namespace}/${pod}`, clock.monotonicMs())
     const told = receiver.report({ ...reportOf(request), namespace, pod })
-    if (told.outcome === 'refused') {
-      const { reason, message } = told
-      throw new Refusal(CODES[reason], message, reason === 'unavailable' ? MOMENT_MS : undefined)
-    }
+    if (told.outcome === 'refused') throw refusalFor(told)
     observe(told.outcome)
     const outcome = told.outcome === 'accepted' ? 'ACCEPTED' : 'DUPLICATE'
     const { sequence, service, counts } = request
@@ -86,16 +87,16 @@ function taker(deps: PushServerDeps): Take {
   }
 }
 
-function unary(
+function unary<Request, Response>(
   deps: PushServerDeps,
-  take: Take,
+  take: Take<Request, Response>,
   trailersOf: Awaited<ReturnType<typeof retryTrailers>>,
-): handleUnaryCall<ReportRequest, ReportResponse> {
-  const answer: Answer = async (call, callback) => {
+): handleUnaryCall<Request, Response> {
+  const answer = async (...[call, callback]: Parameters<handleUnaryCall<Request, Response>>) => {
     let refusal: Refusal | null = null
-    let response: ReportResponse | undefined
+    let response: Response | undefined
     try {
-      response = take(call.request, await callerOf(deps.proof, call))
+      response = take(call.request, await callerOf(deps.proof, shownBy(call)))
     } catch (thrown) {
       refusal = refusalOf(thrown, deps)
     }
@@ -103,8 +104,6 @@ function unary(
   }
   return (call, callback) => void answer(call, callback)
 }
-
-type Answer = (...call: Parameters<handleUnaryCall<ReportRequest, ReportResponse>>) => Promise<void>
 
 function streaming(
   deps: PushServerDeps,
@@ -118,7 +117,7 @@ function streaming(
     const write = writerTo(call)
     const answer = async (request: ReportRequest): Promise<void> => {
       try {
-        await write(take(request, await callerOf(deps.proof, call)))
+        await write(take(request, await callerOf(deps.proof, shownBy(call))))
       } catch (thrown) {
         const { code, message, retryMs } = refusalOf(thrown, deps)
         const when = retryMs === undefined ? {} : { retryAfterMs: Math.ceil(retryMs) }
@@ -149,14 +148,4 @@ function writerTo(
     if (call.cancelled || call.destroyed || call.write(response)) return
     await new Promise<void>((resolve) => (goOn = resolve))
   }
-}
-
-function refusalOf(thrown: unknown, { log, observe }: PushServerDeps): Refusal {
-  const known = thrown instanceof Refusal
-  if (!known) log.error('push-fault', { error: thrown })
-  const refusal = known
-    ? thrown
-    : new Refusal(status.INTERNAL, 'a fault of the adapter; its log says more')
-  observe(status[refusal.code].toLowerCase())
-  return refusal
 }

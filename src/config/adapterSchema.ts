@@ -216,8 +216,12 @@ const pushSchema = z
       .max(1000)
       .default(20)
       .meta({ description: 'reports that one pod may send, twice as many at once' }),
+    http: z
+      .strictObject({ port: z.int().min(0).max(65_535).default(4318) })
+      .optional()
+      .meta({ description: 'OTLP over HTTP as well, at /v1/metrics; left out: over gRPC alone' }),
   })
-  .meta({ description: 'gRPC port for reports of services; left out: none' })
+  .meta({ description: 'gRPC port for reports of services and OTLP metrics; left out: none' })
 
 const stateSchema = z
   .strictObject({

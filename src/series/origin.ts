@@ -45,6 +45,12 @@ export class OriginSeries {
     return { found }
   }
 
+  /** The series of these labels, where there is one. */
+  find({ metric, labels }: Pick<Sample, 'metric' | 'labels'>): RingSeries | undefined {
+    const key = seriesKey(metric, labels, this.#limits)
+    return key === undefined ? undefined : this.byKey.get(key)
+  }
+
   /** Lets the next sample with this very object find its series at once. */
   remember(labels: Labels, series: RingSeries): void {
     if (!Object.isFrozen(labels)) return

@@ -104,6 +104,10 @@ class BoundedSeriesStore implements SeriesStore {
         const refusal = this.#take(source, origin, sample, nowMs)
         if (refusal !== undefined) countRefusal(refused, refusal, 1)
       }
+      for (const each of batch.ended ?? []) {
+        const series = origin.find(each)
+        if (series !== undefined) this.#endSeries(source, origin, series)
+      }
       if (batch.complete) this.#endUnnamed(source, origin)
       source.notes.replace(origin.name, batch.notes)
       const left = refused.get('too-many-series') ?? 0

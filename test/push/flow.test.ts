@@ -2,10 +2,10 @@
 import { connect } from 'node:http2'
 import type { ClientHttp2Stream } from 'node:http2'
 import { afterEach, expect, test } from 'vitest'
-import type { PushServerDeps } from '../../adapter/push/ports.ts'
 import { loadPush } from '../../adapter/push/wire.ts'
 import { until } from '../kit/until.ts'
 import { report, startPush } from './pushClient.ts'
+import type { PushSettings } from './pushClient.ts'
 
 const REPORTS = 2000
 /** Longest that the message of an answer gets. */
@@ -26,7 +26,7 @@ interface Sender {
 }
 
 /** Writes all reports at once and reads nothing. */
-async function sendAll(deps: Pick<PushServerDeps, 'receiver'> & Partial<PushServerDeps>) {
+async function sendAll(deps: PushSettings) {
   const push = await startPush({ reportsPerSecond: 1e9, ...deps })
   closers.push(push.close)
   const session = connect(`http://127.0.0.1:${push.port}`)

@@ -11,16 +11,19 @@ import { temporaryFolder } from '../setup/running.ts'
 export interface PushAdapter {
   readonly adapter: AdapterProcess
   readonly reportPort: number
+  /** Of OTLP over HTTP, where `push.http` is given. */
+  readonly httpPort: number
   readonly serverCa: KeyPair
   readonly podsCa: KeyPair
   stop(): Promise<void>
 }
 
-/** `push` is the source's configuration, `signals` are the other documents. */
+/** `push` is the source's configuration, `signals` are the other documents, `more` is of `spec.push`. */
 export async function startPushAdapter(
   push: string,
   signals: string,
   nowMs: number,
+  more = '',
 ): Promise<PushAdapter> {
   const folder = temporaryFolder()
   const at = (name: string) => join(folder.path, name)
@@ -43,6 +46,7 @@ spec:
     address: 127.0.0.1
     port: 0
     auth: {mode: clientCertificates, caFile: ${at('pods-ca.crt')}, namespaces: {detector: [vision]}}
+    ${more}
   evaluation: {interval: 50ms}
   sources: [{name: services, push: ${push}}]
 ---${signals}`,
@@ -51,10 +55,11 @@ spec:
     ...['--config', at('tideline.yaml'), '--address', '127.0.0.1', '--port', '0'],
     ...['--tls-cert-file', at('tls.crt'), '--tls-key-file', at('tls.key')],
   ])
-  const entry = adapter.log.find(({ event }) => event === 'push-listening')
+  const portOf = (name: string) => Number(adapter.log.find(({ event }) => event === name)?.['port'])
   return {
     adapter,
-    reportPort: Number(entry?.['port']),
+    reportPort: portOf('push-listening'),
+    httpPort: portOf('otlp-http-listening'),
     serverCa,
     podsCa,
     async stop() {

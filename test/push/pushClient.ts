@@ -6,6 +6,7 @@ import { createPushServer } from '../../adapter/push/server.ts'
 import { loadPush } from '../../adapter/push/wire.ts'
 import type { ReportRequest, ReportResponse } from '../../adapter/push/wire.ts'
 import { systemClock } from '../../src/clock.ts'
+import type { PushReceiver } from '../../src/ports.ts'
 import { RecordingLogger } from '../kit/recordingLogger.ts'
 
 export type Answer = ReportResponse | string
@@ -103,6 +104,8 @@ function proofOf(token: string | undefined): Metadata {
   return metadata
 }
 
+const NO_MEASUREMENTS = { outcome: 'taken', taken: 0, refused: new Map<string, number>() } as const
+
 export interface RunningPush {
   readonly port: number
   readonly client: PushClient
@@ -110,9 +113,13 @@ export interface RunningPush {
   close(): Promise<void>
 }
 
+export type PushSettings = Partial<Omit<PushServerDeps, 'receiver'>> & {
+  readonly receiver: Pick<PushReceiver, 'report'> & Partial<PushReceiver>
+}
+
 /** The port for reports on a free port, in plain text unless told otherwise. */
 export async function startPush(
-  deps: Pick<PushServerDeps, 'receiver'> & Partial<PushServerDeps>,
+  deps: PushSettings,
   channel?: ChannelCredentials,
 ): Promise<RunningPush> {
   const outcomes: string[] = []
@@ -124,7 +131,9 @@ export async function startPush(
     open: (grpc: Server) => openPort(grpc, ServerCredentials.createInsecure()),
     admissibleRate: () => undefined,
     observe: (outcome) => outcomes.push(outcome),
+    observePoints: () => undefined,
     ...deps,
+    receiver: { measure: () => NO_MEASUREMENTS, ...deps.receiver },
   })
   const port = await server.listen('127.0.0.1', 0)
   const client = new PushClient(port, await loadPush(), channel)

@@ -30,7 +30,7 @@ afterEach(async () => {
 })
 
 /** A port for reports that keeps what it is told, and what it told of the distinct ones. */
-async function startPort(deps: Partial<PushServerDeps> = {}) {
+async function startPort(deps: Partial<Omit<PushServerDeps, 'receiver'>> = {}) {
   const reports: PushReport[] = []
   const receiver = {
     outcome: { outcome: 'accepted' } as PushOutcome,

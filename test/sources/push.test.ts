@@ -1,10 +1,11 @@
 import { createInlet } from '../../adapter/push/inlet.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { Target } from '../../src/model.ts'
-import type { SourceType, TargetDiscovery } from '../../src/ports.ts'
+import type { PushReceiver, SourceType, TargetDiscovery } from '../../src/ports.ts'
 import { pushSource } from '../../src/sources/push/push.ts'
 import { sourceContract } from '../kit/sourceContract.ts'
 import type { Harness } from '../kit/sourceContract.ts'
+import { depthOf, startOtlp } from '../push/otlp/otlpClient.ts'
 import { report, startPush } from '../push/pushClient.ts'
 
 const POD: Target = {
@@ -14,13 +15,55 @@ const POD: Target = {
 }
 const REPORT_EVERY_MS = 40
 
-/** One pod that reports the shown count over and over, through the real port. */
-async function harness(): Promise<Harness> {
+interface Sender {
+  send(value: number): Promise<unknown>
+  close(): unknown
+  /** What the source makes of a value. */
+  expected(value: number): ReturnType<Harness['expected']>
+}
+
+/** Counts of calls, by `push.proto`. */
+async function reporter(receiver: PushReceiver): Promise<Sender> {
+  const push = await startPush({ receiver })
+  let sequence = 0
+  return {
+    async send(requests) {
+      sequence += 1
+      const counts = [{ model: 'yolo', version: '8', requests, errors: 0, latency: null }]
+      await push.client.report(report({ sequence, counts }))
+    },
+    close: push.close,
+    expected: (value) => ({
+      metric: 'inference_requests',
+      labels: { namespace: 'vision', pod: 'v-0', service: 'detector', model: 'yolo', version: '8' },
+      kind: 'delta',
+      value,
+    }),
+  }
+}
+
+/** A gauge, by OTLP. */
+async function instrument(receiver: PushReceiver): Promise<Sender> {
+  const { post, close } = await startOtlp({ receiver })
+  return {
+    send: (value) => post(depthOf(value, Date.now())),
+    close,
+    expected: (value) => ({
+      metric: 'depth',
+      labels: { namespace: 'vision', pod: 'v-0' },
+      kind: 'gauge',
+      value,
+    }),
+  }
+}
+
+/** One pod that sends the shown value over and over, through the real port. */
+async function harness(open: (receiver: PushReceiver) => Promise<Sender>): Promise<Harness> {
   const inlet = createInlet()
-  const push = await startPush({ receiver: inlet })
+  const sender = await open(inlet)
   const over = new AbortController()
   let shown: number | undefined
-  let sequence = 0
+  let sent = 0
   let publish: (targets: readonly Target[]) => void = () => undefined
   const discovery: TargetDiscovery = {
     async watch(_query, tell, signal) {
@@ -32,9 +75,8 @@ async function harness(): Promise<Harness> {
   async function reporting(): Promise<void> {
     while (!over.signal.aborted) {
       if (shown !== undefined) {
-        const counts = [{ model: 'yolo', version: '8', requests: shown, errors: 0, latency: null }]
-        sequence += 1
-        await push.client.report(report({ sequence, counts }))
+        sent += 1
+        await sender.send(shown)
       }
       await systemClock.sleep(REPORT_EVERY_MS, over.signal)
     }
@@ -54,23 +96,18 @@ async function harness(): Promise<Harness> {
     async show(value) {
       shown = value
     },
-    expected: (value) => ({
-      metric: 'inference_requests',
-      labels: { namespace: 'vision', pod: 'v-0', service: 'detector', model: 'yolo', version: '8' },
-      kind: 'delta',
-      value,
-    }),
+    expected: sender.expected,
     misbehave: () => Promise.reject(new Error(asksNobody)),
     behave: () => Promise.resolve(),
     async vanish() {
       shown = undefined
       publish([])
     },
-    requests: () => ({ count: sequence, maxConcurrent: 1 }),
+    requests: () => ({ count: sent, maxConcurrent: 1 }),
     async close() {
       over.abort()
       await done
-      await push.close()
+      await sender.close()
     },
     skip: ['3.1', '3.2', '3.3', '3.4', '3.5', '4.1', '5.2', '5.3'].map((clause) => ({
       clause,
@@ -79,4 +116,5 @@ async function harness(): Promise<Harness> {
   }
 }
 
-sourceContract('push', harness)
+sourceContract('push', () => harness(reporter))
+sourceContract('push, by OTLP', () => harness(instrument))

@@ -1,4 +1,4 @@
-import type { PushCounts, PushReport } from '../../ports.ts'
+import type { PushCounts, PushMeasurements, PushReport } from '../../ports.ts'
 
 const TEXT_MAX = 256
 const COUNTS_MAX = 100
@@ -7,8 +7,8 @@ const NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/
 
 /** What is wrong with a report, as field, value and mend; undefined where nothing is. */
 export function mistakeOf(report: PushReport): string | undefined {
-  for (const field of ['namespace', 'pod'] as const)
-    if (!NAME.test(report[field])) return mend(field, report[field], 'must be a name of Kubernetes')
+  const sender = podMistake(report)
+  if (sender !== undefined) return sender
   for (const field of ['service', 'instance'] as const)
     if (!isText(report[field]) || report[field] === '')
       return mend(field, report[field], `must have 1 to ${TEXT_MAX} characters`)
@@ -26,6 +26,18 @@ export function mistakeOf(report: PushReport): string | undefined {
     const mistake = countsMistake(one)
     if (mistake !== undefined) return mistake
   }
+  return undefined
+}
+
+/** The same for who sends measurements. */
+export function senderMistake(told: PushMeasurements): string | undefined {
+  const tooLong = mend('service.instance.id', told.process, `at most ${TEXT_MAX} characters`)
+  return podMistake(told) ?? (isText(told.process) ? undefined : tooLong)
+}
+
+function podMistake(told: { readonly namespace: string; readonly pod: string }) {
+  for (const field of ['namespace', 'pod'] as const)
+    if (!NAME.test(told[field])) return mend(field, told[field], 'must be a name of Kubernetes')
   return undefined
 }
 

@@ -1,7 +1,9 @@
 import { TidelineError } from '../../errors.ts'
 import type { Target } from '../../model.ts'
 import type {
+  MeasurementsOutcome,
   PushInlet,
+  PushMeasurements,
   PushOutcome,
   PushReceiver,
   PushReport,
@@ -9,13 +11,15 @@ import type {
   SourceType,
 } from '../../ports.ts'
 import { failureOf } from '../failure.ts'
-import { mistakeOf } from './check.ts'
+import { mistakeOf, senderMistake } from './check.ts'
 import { pushConfigSchema } from './config.ts'
 import type { PushConfig } from './config.ts'
+import { AHEAD_MAX_MS } from './points.ts'
+import { Measuring } from './processes.ts'
+import type { Processes } from './processes.ts'
 import { samplesOf, seriesCount } from './samples.ts'
 import { Sequences } from './sequences.ts'
 
-const AHEAD_MAX_MS = 3000
 /** Processes of one pod that report within `maxAge`. */
 const INSTANCES_MAX = 16
 const DISCOVERY_RETRY_MS = 5000
@@ -43,22 +47,27 @@ interface Instance {
 
 type Instances = Map<string, Instance>
 
+/** What was counted of one pod: reports by instance, measurements by process. */
+interface Account {
+  readonly instances: Instances
+  readonly processes: Processes
+}
+
 /**
  * What was counted, by pod. A source that was only changed keeps its series, so its next life must know which
  * reports are in them; what the two have in common is where the reports come in.
  */
-const ledgers = new WeakMap<PushInlet, Map<string, Instances>>()
+const ledgers = new WeakMap<PushInlet, Map<string, Account>>()
 
-function ledgerOf(inlet: PushInlet | undefined): Map<string, Instances> {
+function ledgerOf(inlet: PushInlet | undefined): Map<string, Account> {
   const known = inlet === undefined ? undefined : ledgers.get(inlet)
   if (known !== undefined) return known
-  const ledger = new Map<string, Instances>()
+  const ledger = new Map<string, Account>()
   if (inlet !== undefined) ledgers.set(inlet, ledger)
   return ledger
 }
 
-interface Pod {
-  readonly instances: Instances
+interface Pod extends Account {
   heardMs: number
   state: 'reporting' | 'awaited' | 'failing' | 'ended'
 }
@@ -67,7 +76,8 @@ class Receiver implements PushReceiver {
   readonly #config: PushConfig
   readonly #deps: SourceDeps
   readonly #pods = new Map<string, Pod>()
-  readonly #ledger: Map<string, Instances>
+  readonly #ledger: Map<string, Account>
+  readonly #measuring: Measuring
   /** Pods that there are, once that is known. */
   #present: ReadonlySet<string> | undefined
 
@@ -75,6 +85,7 @@ class Receiver implements PushReceiver {
     this.#config = config
     this.#deps = deps
     this.#ledger = ledgerOf(deps.pushed)
+    this.#measuring = new Measuring(config, deps)
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -133,13 +144,32 @@ class Receiver implements PushReceiver {
     return { outcome: 'accepted' }
   }
 
+  measure(told: PushMeasurements): MeasurementsOutcome {
+    const { name, sink, clock } = this.#deps
+    const mistake = senderMistake(told)
+    if (mistake !== undefined) return refused('invalid', mistake)
+    const origin = `${told.namespace}/${told.pod}`
+    const pod = this.#podOf(origin, clock.monotonicMs())
+    if (pod === undefined) return refused('limit', 'more pods report than may')
+    // Its processes are origins of their own: what it failed of before one reported is over.
+    if (told.process !== '' && pod.state === 'failing' && pod.processes.size === 0)
+      sink.end(name, origin)
+    const outcome = this.#measuring.measure(pod.processes, told)
+    pod.state = 'reporting'
+    pod.heardMs = clock.monotonicMs()
+    return outcome
+  }
+
   #podOf(origin: string, heardMs: number): Pod | undefined {
     const known = this.#pods.get(origin)
     if (known !== undefined) return known
     if (this.#pods.size >= this.#config.podsMax) return undefined
-    const instances: Instances = this.#ledger.get(origin) ?? new Map<string, Instance>()
-    this.#ledger.set(origin, instances)
-    const pod: Pod = { instances, heardMs, state: 'awaited' }
+    const account: Account = this.#ledger.get(origin) ?? {
+      instances: new Map(),
+      processes: new Map(),
+    }
+    this.#ledger.set(origin, account)
+    const pod: Pod = { ...account, heardMs, state: 'awaited' }
     this.#pods.set(origin, pod)
     return pod
   }
@@ -170,20 +200,24 @@ class Receiver implements PushReceiver {
       const gone = this.#present?.has(origin) === false
       if (silentMs >= goneAfter && gone && pod.state !== 'ended') this.#end(origin, pod)
       else if (silentMs >= goneAfter && !gone && isAlive(pod)) this.#fail(origin, pod, silentMs)
+      if (!gone) this.#measuring.look(pod.processes, nowMs)
       const expected = this.#present?.has(origin) === true
       if (!expected && silentMs > Math.max(goneAfter, maxAge + AHEAD_MAX_MS))
         this.#pods.delete(origin)
     }
-    for (const [origin, instances] of this.#ledger) {
+    for (const [origin, { instances, processes }] of this.#ledger) {
       if (this.#pods.has(origin)) continue
       this.#forget(instances, nowMs)
-      if (instances.size === 0) this.#ledger.delete(origin)
+      this.#measuring.look(processes, nowMs)
+      if (instances.size === 0 && processes.size === 0) this.#ledger.delete(origin)
     }
   }
 
   #fail(origin: string, pod: Pod, silentMs: number): void {
     const { clock, log, name, sink } = this.#deps
     pod.state = 'failing'
+    // Those that measure fail by themselves.
+    if (pod.instances.size === 0 && pod.processes.size > 0) return
     const message = `no report for ${Math.round(silentMs / 1000)} s`
     sink.fail(name, origin, { code: 'timeout', message, atMs: clock.nowMs() })
     log.warn('origin-failing', { source: name, origin, code: 'timeout', message })
@@ -191,6 +225,7 @@ class Receiver implements PushReceiver {
 
   #end(origin: string, pod: Pod): void {
     pod.state = 'ended'
+    this.#measuring.endAll(pod.processes)
     this.#deps.sink.end(this.#deps.name, origin)
   }
 

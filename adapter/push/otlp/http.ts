@@ -1,0 +1,159 @@
+import { status } from '@grpc/grpc-js'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import { messageOf } from '../../../src/errors.ts'
+import { callerOf } from '../caller.ts'
+import { Paces } from '../paces.ts'
+import { Refusal, refusalOf } from '../refusal.ts'
+import type { ExportDeps } from './export.ts'
+import { takeExport } from './export.ts'
+import type { Encoding } from './messages.ts'
+import { loadEncodings } from './messages.ts'
+
+const PATH = '/v1/metrics'
+const BODY_BYTES_MAX = 1024 * 1024
+/** Of a body that was compressed. */
+const UNPACKED_BYTES_MAX = 4 * 1024 * 1024
+/** Exports that are read at once. */
+const AT_ONCE_MAX = 64
+const unzipped = promisify(gunzip)
+
+/** A fault of HTTP itself, which has no gRPC status of its own. */
+class HttpFault extends Error {
+  readonly code: number
+
+  constructor(code: number, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/**
+ * OTLP over HTTP (the specification's section OTLP/HTTP): `POST /v1/metrics` in protobuf or JSON, plain or gzip.
+ * Faults are answered by a `google.rpc.Status` in the request's encoding; those worth a repetition by 429 or 503
+ * with `Retry-After`.
+ */
+export async function otlpOverHttp(deps: ExportDeps): Promise<RequestListener> {
+  const encodings = await loadEncodings()
+  const paces = new Paces(deps.reportsPerSecond)
+  let reading = 0
+
+  async function take(request: IncomingMessage, encoding: Encoding): Promise<Buffer> {
+    const caller = await callerOf(deps.proof, {
+      commonName: commonNameOf(request),
+      authorization: request.headers.authorization ?? '',
+    })
+    if (reading >= AT_ONCE_MAX)
+      throw new Refusal(status.UNAVAILABLE, 'too many exports at once', 1000)
+    reading += 1
+    try {
+      const body = await unpacked(request, await bodyOf(request))
+      return encoding.write(takeExport(read(encoding, body), caller, deps, paces))
+    } finally {
+      reading -= 1
+    }
+  }
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let encoding: Encoding | undefined
+    try {
+      encoding = encodingOf(request, encodings)
+      const body = await take(request, encoding)
+      response.writeHead(200, { 'content-type': encoding.contentType }).end(body)
+    } catch (thrown) {
+      refuse(request, response, faultOf(thrown, deps), encoding)
+    }
+  }
+  return (request, response) => void answer(request, response)
+}
+
+function encodingOf(request: IncomingMessage, encodings: readonly Encoding[]): Encoding {
+  const [path = ''] = (request.url ?? '').split('?')
+  if (path !== PATH) throw new HttpFault(404, `metrics are taken at ${PATH}`)
+  if (request.method !== 'POST') throw new HttpFault(405, `${PATH} takes POST`)
+  const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase()
+  const found = encodings.find(({ contentType }) => contentType === type)
+  if (found !== undefined) return found
+  const known = encodings.map(({ contentType }) => contentType).join(' or ')
+  throw new HttpFault(415, `content-type is ${JSON.stringify(type)}: ${known}`)
+}
+
+function commonNameOf({ socket }: IncomingMessage): string {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return ''
+  return String(socket.getPeerCertificate().subject?.CN ?? '')
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = []
+  let length = 0
+  for await (const part of request as AsyncIterable<Buffer>) {
+    length += part.length
+    if (length > BODY_BYTES_MAX)
+      throw new HttpFault(413, `the body has more than ${BODY_BYTES_MAX} bytes: smaller batches`)
+    parts.push(part)
+  }
+  return Buffer.concat(parts)
+}
+
+async function unpacked(request: IncomingMessage, body: Buffer): Promise<Buffer> {
+  const coding = request.headers['content-encoding'] ?? 'identity'
+  if (coding === 'identity') return body
+  if (coding !== 'gzip') throw new HttpFault(415, `content-encoding is ${coding}: gzip or none`)
+  try {
+    return await unzipped(body, { maxOutputLength: UNPACKED_BYTES_MAX })
+  } catch (thrown) {
+    throw new HttpFault(400, `the body cannot be unpacked: ${messageOf(thrown)}`)
+  }
+}
+
+function read(encoding: Encoding, body: Buffer): ReturnType<Encoding['read']> {
+  try {
+    return encoding.read(body)
+  } catch (thrown) {
+    throw new HttpFault(400, `the body is no ${encoding.contentType}: ${messageOf(thrown)}`)
+  }
+}
+
+interface Fault {
+  readonly http: number
+  readonly code: status
+  readonly message: string
+  readonly retryMs: number | undefined
+}
+
+/** Of those that say when to try again 429 and 503 remain; all others are for good. */
+const HTTP = new Map<status, number>([
+  [status.INVALID_ARGUMENT, 400],
+  [status.UNAUTHENTICATED, 401],
+  [status.PERMISSION_DENIED, 403],
+  [status.UNAVAILABLE, 503],
+  [status.INTERNAL, 500],
+])
+
+function faultOf(thrown: unknown, deps: ExportDeps): Fault {
+  if (thrown instanceof HttpFault) {
+    deps.observe('invalid_argument')
+    const { code: http, message } = thrown
+    return { http, code: status.INVALID_ARGUMENT, message, retryMs: undefined }
+  }
+  const { code, message, retryMs } = refusalOf(thrown, deps)
+  const tooQuick = code === status.RESOURCE_EXHAUSTED && retryMs !== undefined
+  return { http: tooQuick ? 429 : (HTTP.get(code) ?? 400), code, message, retryMs }
+}
+
+function refuse(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { http, code, message, retryMs }: Fault,
+  encoding: Encoding | undefined,
+): void {
+  // What is left of the body is not read: the connection ends with the answer.
+  if (!request.complete) response.setHeader('Connection', 'close')
+  if (http === 405) response.setHeader('Allow', 'POST')
+  if (retryMs !== undefined) response.setHeader('Retry-After', Math.ceil(retryMs / 1000))
+  const type = encoding?.contentType ?? 'text/plain; charset=utf-8'
+  response.writeHead(http, { 'content-type': type })
+  response.end(encoding === undefined ? `${message}\n` : encoding.writeStatus({ code, message }))
+}

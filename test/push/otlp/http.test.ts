@@ -1,0 +1,130 @@
+/** OTLP/HTTP as its specification has it: paths, encodings, compression, and which faults are worth a repetition. */
+import { gzipSync } from 'node:zlib'
+import { afterEach, expect, test } from 'vitest'
+import { loadEncodings } from '../../../adapter/push/otlp/messages.ts'
+import type { Proof } from '../../../adapter/push/ports.ts'
+import type { MeasurementsOutcome, PushMeasurements } from '../../../src/ports.ts'
+import { depthOf, startOtlp } from './otlpClient.ts'
+
+const closers: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close()
+})
+
+const POD_NAME = 'authentication.kubernetes.io/pod-name'
+const tokens: Proof = {
+  kind: 'token',
+  review(token) {
+    if (token === 'broken') throw new Error('no answer')
+    if (token !== 'v-0') return { authenticated: false, message: 'not accepted' }
+    const name = 'system:serviceaccount:vision:default'
+    return { authenticated: true, user: { name, extra: { [POD_NAME]: ['v-0'] } } }
+  },
+}
+
+async function start(answer?: MeasurementsOutcome, proof: Proof = { kind: 'none' }) {
+  const told: PushMeasurements[] = []
+  const port = await startOtlp({
+    receiver: {
+      report: () => ({ outcome: 'accepted' }),
+      measure(measurements) {
+        told.push(measurements)
+        const { length } = measurements.points
+        return answer ?? { outcome: 'taken', taken: length, refused: new Map() }
+      },
+    },
+    proof,
+    reportsPerSecond: 2,
+  })
+  closers.push(port.close)
+  return { told, ...port }
+}
+
+const TEXT = depthOf(3, 1_700_000_000_000)
+const [protobuf] = await loadEncodings()
+
+test('JSON, as it is or gzip', async () => {
+  const { told, post } = await start()
+  const plain = await post(TEXT)
+  expect([plain.status, plain.headers.get('content-type'), await plain.json()]).toEqual([
+    200,
+    'application/json',
+    {},
+  ])
+  expect((await post(gzipSync(TEXT), { 'content-encoding': 'gzip' })).status).toBe(200)
+  expect(told).toHaveLength(2)
+  expect(told[1]).toEqual(told[0])
+  expect(told[0]).toMatchObject({ namespace: 'vision', pod: 'v-0', points: [{ value: 3 }] })
+})
+
+test('a part that is refused is a success that says so, its number as text', async () => {
+  const refused = new Map([['depth: too old', 1]])
+  const { post } = await start({ outcome: 'taken', taken: 0, refused })
+  expect(await (await post(TEXT)).json()).toEqual({
+    partialSuccess: { rejectedDataPoints: '1', errorMessage: 'depth: too old (1)' },
+  })
+})
+
+test.each<[string, string | Uint8Array<ArrayBuffer>, Record<string, string>, number, RegExp]>([
+  ['what is no JSON', '{', {}, 400, /the body is no application\/json/],
+  ['a list', '[]', {}, 400, /the body is no JSON object/],
+  ['what is no protobuf', 'x', { 'content-type': 'application/x-protobuf' }, 400, /x-protobuf/],
+  ['what is no gzip', TEXT, { 'content-encoding': 'gzip' }, 400, /cannot be unpacked/],
+  ['another compression', TEXT, { 'content-encoding': 'br' }, 415, /gzip or none/],
+  ['too much', ' '.repeat(1024 * 1024 + 1), {}, 413, /smaller batches/],
+  [
+    'what unpacks to too much',
+    gzipSync(' '.repeat(5 * 1024 * 1024)),
+    { 'content-encoding': 'gzip' },
+    400,
+    /cannot be unpacked/,
+  ],
+])('%s is refused for good', async (_, ...[body, headers, status, why]) => {
+  const { told, post } = await start()
+  const answer = await post(body, headers)
+  expect(answer.status).toBe(status)
+  expect(await answer.text()).toMatch(why)
+  expect(answer.headers.get('retry-after')).toBeNull()
+  expect(told).toEqual([])
+})
+
+test('other paths, methods and types name what is taken', async () => {
+  const { post, url } = await start()
+  expect((await post(TEXT, {}, '/v1/traces')).status).toBe(404)
+  const got = await fetch(`${url}/v1/metrics`)
+  expect([got.status, got.headers.get('allow')]).toEqual([405, 'POST'])
+  const text = await post(TEXT, { 'content-type': 'text/plain' })
+  expect(text.status).toBe(415)
+  expect(await text.text()).toMatch('application/x-protobuf or application/json')
+})
+
+test('who it is decides before the body is read', async () => {
+  const { told, post } = await start(undefined, tokens)
+  const as = async (authorization: string) =>
+    (await post(TEXT, authorization === '' ? {} : { authorization })).status
+  expect(await as('')).toBe(401)
+  expect(await as('Bearer forged')).toBe(401)
+  expect(await as('Bearer broken')).toBe(503)
+  expect(told).toEqual([])
+  expect(await as('Bearer v-0')).toBe(200)
+  const foreign = TEXT.replace('"v-0"', '"v-1"')
+  expect((await post(foreign, { authorization: 'Bearer v-0' })).status).toBe(403)
+})
+
+test('what goes by says when to come again', async () => {
+  const nobody = { outcome: 'refused', reason: 'unavailable', message: 'no source' } as const
+  const absent = await (await start(nobody)).post(TEXT)
+  expect([absent.status, absent.headers.get('retry-after')]).toEqual([503, '1'])
+  expect(await absent.json()).toEqual({ code: 14, message: 'no source' })
+  const { post } = await start()
+  const statuses = []
+  for (let sent = 0; sent < 6; sent += 1) statuses.push(await post(TEXT))
+  const last = statuses.at(-1)
+  expect([last?.status, last?.headers.get('retry-after')]).toEqual([429, '1'])
+})
+
+test('an answer in protobuf is one', async () => {
+  const { post } = await start()
+  const answer = await post(new Uint8Array(), { 'content-type': protobuf?.contentType ?? '' })
+  expect([answer.status, (await answer.arrayBuffer()).byteLength]).toEqual([200, 0])
+})

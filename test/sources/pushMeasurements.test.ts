@@ -1,0 +1,308 @@
+/** What a process measures, told over and over: each count once, and nothing that only looks like the whole. */
+import fc from 'fast-check'
+import { afterEach, describe, expect, test } from 'vitest'
+import { createInlet } from '../../adapter/push/inlet.ts'
+import type { PushMeasurements, PushPoint } from '../../src/ports.ts'
+import { createSeriesStore } from '../../src/series/store.ts'
+import { pushSource } from '../../src/sources/push/push.ts'
+import { ManualClock } from '../kit/manualClock.ts'
+import { RecordingLogger } from '../kit/recordingLogger.ts'
+
+const stops: AbortController[] = []
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop.abort()
+})
+
+const LIMITS = {
+  seriesMax: 1000,
+  pointsPerSeriesMax: 1000,
+  historyMs: 3_600_000,
+  futureToleranceMs: 5000,
+  labelsMax: 64,
+  labelLengthMax: 1024,
+}
+
+function begin(config: object = {}) {
+  const clock = new ManualClock()
+  const store = createSeriesStore(LIMITS, clock)
+  const inlet = createInlet()
+  const stop = new AbortController()
+  stops.push(stop)
+  const run = (with_: object = config) => {
+    const source = pushSource.create(pushSource.schema.parse(with_), {
+      ...{ name: 'push', clock, sink: store, pushed: inlet, log: new RecordingLogger() },
+      secrets: { read: () => Promise.reject(new Error('no secrets here')) },
+    })
+    void source.run(stop.signal)
+  }
+  run()
+  const send = (points: readonly Told[], from: Partial<PushMeasurements> = {}) =>
+    inlet.measure({
+      ...{ namespace: 'vision', pod: 'v-0', process: 'a', ...from },
+      points: points.map((one) => ({ ...COUNTER, endMs: clock.nowMs(), ...one })),
+    })
+  const series = (metric: string) => store.select({ source: 'push', metric, matchers: [] })
+  const values = (metric: string) =>
+    series(metric).map((one) => Array.from({ length: one.length }, (_, at) => one.valueAt(at)))
+  const health = (origin = 'vision/v-0/a') => store.origins('push').get(origin)
+  return { clock, store, send, series, values, health, run }
+}
+
+type Told = Partial<PushPoint>
+const COUNTER = {
+  metric: 'requests_total',
+  labels: { model: 'yolo' },
+  stream: 'requests',
+  kind: 'cumulative',
+  value: 1,
+} as const
+const TAKEN = { outcome: 'taken', taken: 1, refused: new Map() }
+
+/** Why the points were refused. */
+function reasons(outcome: ReturnType<ReturnType<typeof begin>['send']>): string {
+  return outcome.outcome === 'taken' ? [...outcome.refused.keys()].join('; ') : outcome.message
+}
+
+describe('a stream', () => {
+  test('that is cumulative is stored as it is, with its start and whose it is', async () => {
+    const { clock, send, series, values } = begin()
+    const startMs = clock.nowMs() - 5000
+    expect(send([{ value: 10, startMs }])).toEqual(TAKEN)
+    await clock.advance(5000)
+    expect(send([{ value: 14, startMs }])).toEqual(TAKEN)
+    expect(values('requests_total')).toEqual([[10, 14]])
+    const [one] = series('requests_total')
+    expect(one).toMatchObject({
+      kind: 'cumulative',
+      origin: 'vision/v-0/a',
+      labels: { model: 'yolo', namespace: 'vision', pod: 'v-0' },
+    })
+    expect(one?.startAt(1)).toBe(startMs)
+  })
+
+  test('cannot name another pod than the one that was proved', () => {
+    const { send, series } = begin()
+    send([{ labels: { pod: 'other', namespace: 'shop' } }])
+    expect(series('requests_total')[0]?.labels).toEqual({ namespace: 'vision', pod: 'v-0' })
+  })
+
+  test('that is a histogram is stored as Prometheus has them; a sum that is not told is none', () => {
+    const { send, values, series } = begin()
+    const value = { bounds: [0.1, 1], counts: [5, 3, 1] }
+    send([{ metric: 'latency_seconds', value }])
+    expect(series('latency_seconds_bucket').map(({ labels }) => labels['le'])).toEqual([
+      '0.1',
+      '1',
+      '+Inf',
+    ])
+    expect(values('latency_seconds_bucket')).toEqual([[5], [8], [9]])
+    expect(values('latency_seconds_count')).toEqual([[9]])
+    expect(values('latency_seconds_sum')).toEqual([])
+  })
+
+  test('ends where its process says that no value was recorded', async () => {
+    const { clock, send, values } = begin()
+    send([{ kind: 'gauge' }, { kind: 'gauge', labels: { model: 'detr' } }])
+    await clock.advance(1000)
+    expect(send([{ kind: 'gauge', value: 'none' }])).toEqual(TAKEN)
+    expect(values('requests_total')).toEqual([[1]])
+  })
+
+  test('ends where its process goes on without it', async () => {
+    const { clock, send, values } = begin({ maxAge: '20s' })
+    send([{ labels: { gpu: '0' } }, { labels: { gpu: '1' } }])
+    for (let count = 2; count < 8; count += 1) {
+      await clock.advance(5000)
+      send([{ value: count, labels: { gpu: '0' } }])
+    }
+    expect(values('requests_total')).toEqual([[1, 2, 3, 4, 5, 6, 7]])
+  })
+})
+
+describe('what comes again', () => {
+  test('is taken and stored once', async () => {
+    const { clock, send, values } = begin({ bucket: '1s' })
+    const endMs = clock.nowMs()
+    const delta: Told = { kind: 'delta', value: 6, startMs: endMs - 2000, endMs }
+    expect([send([delta]), send([delta])]).toEqual([TAKEN, TAKEN])
+    await clock.advance(1000)
+    expect(send([delta])).toEqual(TAKEN)
+    expect(values('requests_total').flat()).toEqual([3, 3])
+  })
+
+  test('whatever is lost, repeated or out of order: a delta counts what came, once', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 30 }), { maxLength: 100 }), (sent) => {
+        const { clock, send, values } = begin({ bucket: '1s' })
+        const endMs = clock.nowMs()
+        for (const index of sent) {
+          const at = endMs - index * 700
+          send([{ kind: 'delta', value: index + 1, startMs: at - 700, endMs: at }])
+        }
+        const total = values('requests_total')
+          .flat()
+          .reduce((sum, one) => sum + one, 0)
+        expect(total).toBe([...new Set(sent)].reduce((sum, one) => sum + one + 1, 0))
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  test('is known to a source that was changed in between', () => {
+    const { clock, send, values, run } = begin({ bucket: '1s' })
+    const delta: Told = { kind: 'delta', value: 6, startMs: clock.nowMs() - 2000 }
+    send([delta])
+    run({ bucket: '1s', goneAfter: '20s' })
+    expect(send([delta])).toEqual(TAKEN)
+    expect(values('requests_total').flat()).toEqual([3, 3])
+  })
+})
+
+describe('a point that is refused', () => {
+  const now = new ManualClock().nowMs()
+  const cases: [string, Told, RegExp][] = [
+    ['not a number', { value: NaN }, /its value is NaN/],
+    ['a count below zero', { value: -1 }, /it counts and is -1/],
+    ['older than maxAge', { endMs: now - 121_000 }, /older than 120000 ms/],
+    ['ahead of the clock', { endMs: now + 4000 }, /4000 ms from now: check the clocks/],
+    ['a delta without a start', { kind: 'delta' }, /needs a start/],
+    ['a long delta', { kind: 'delta', startMs: now - 121_000 }, /begins more than 120000 ms/],
+    ['the wrong way round', { startMs: now + 1000 }, /ends before it begins/],
+    ['falling bounds', { value: { bounds: [2, 1], counts: [0, 0, 0] } }, /finite and rising/],
+    ['half a bucket', { value: { bounds: [], counts: [NaN] } }, /a bucket is no count/],
+    ['a sum of NaN', { value: { bounds: [], counts: [1], sum: NaN } }, /its sum is NaN/],
+  ]
+  test.each(cases)('%s: the others are taken', (_, told, why) => {
+    const { send, values } = begin()
+    const outcome = send([told, { labels: { model: 'other' } }])
+    expect(reasons(outcome)).toMatch(why)
+    expect(outcome).toMatchObject({ taken: 1 })
+    expect(values('requests_total')).toEqual([[1]])
+  })
+
+  test('names the pod, where that is no name', () => {
+    const { send } = begin()
+    expect(send([{}], { pod: '' })).toEqual({
+      outcome: 'refused',
+      reason: 'invalid',
+      message: 'pod is "": must be a name of Kubernetes',
+    })
+  })
+})
+
+describe('processes that cannot be told apart are no number', () => {
+  const startMs = new ManualClock().nowMs() - 60_000
+
+  const quarrels: [string, readonly Told[][], RegExp][] = [
+    [
+      'two counts',
+      [[{ startMs, value: 9 }], [{ startMs: startMs + 5, value: 2 }]],
+      /two processes/,
+    ],
+    ['a count that falls', [[{ startMs, value: 9 }], [{ startMs, value: 8 }]], /fell from 9 to 8/],
+    [
+      'intervals that overlap',
+      [[{ kind: 'delta', startMs }], [{ kind: 'delta', startMs: startMs + 1000 }]],
+      /two processes/,
+    ],
+    ['two streams', [[{ stream: 'a.b' }], [{ stream: 'a_b' }]], /a\.b and a_b would both be/],
+  ]
+  test.each(quarrels)('%s', async (_, rounds, why) => {
+    const { clock, send, values, health, store } = begin()
+    const outcomes = []
+    for (const round of rounds) {
+      outcomes.push(send(round))
+      await clock.advance(1000)
+    }
+    expect(reasons(outcomes.at(-1) ?? send([]))).toMatch(why)
+    expect(values('requests_total')).toEqual([])
+    expect(health()).toMatchObject({ state: 'failing', code: 'bad-response' })
+    expect(store.silentOrigins('push')).toEqual(['vision/v-0/a'])
+  })
+
+  test('not even one of the two, while both go on; one that is left is a number again', async () => {
+    const { clock, send, values, health } = begin({ maxAge: '10s' })
+    const first = () => send([{ startMs, value: 100 + clock.nowMs() - startMs }])
+    const second = () => send([{ startMs: startMs + 5, value: 2 }])
+    first()
+    for (let round = 0; round < 20; round += 1) {
+      await clock.advance(1000)
+      second()
+      await clock.advance(1000)
+      expect(reasons(first())).toMatch(/not stored, as other points of its process are refused/)
+      expect(values('requests_total')).toEqual([])
+    }
+    await clock.advance(14_000)
+    first()
+    expect(values('requests_total')).toHaveLength(1)
+    expect(health()).toMatchObject({ state: 'ok' })
+  })
+
+  test('a count that begins anew after the last is a restart, and no quarrel', async () => {
+    const { clock, send, values } = begin()
+    send([{ startMs, value: 9 }])
+    await clock.advance(5000)
+    expect(send([{ startMs: clock.nowMs() - 1000, value: 2 }])).toEqual(TAKEN)
+    expect(values('requests_total')).toEqual([[9, 2]])
+  })
+
+  test('a pod of too many series is none', () => {
+    const { send, values, health } = begin({ seriesPerPod: 3 })
+    const many = ['a', 'b', 'c', 'd'].map((model) => ({ labels: { model } }))
+    expect(reasons(send(many))).toMatch(/more than 3 series \(seriesPerPod\)/)
+    expect(values('requests_total')).toEqual([])
+    expect(health()).toMatchObject({ state: 'failing' })
+  })
+})
+
+describe('a process that falls silent', () => {
+  test('fails: it may hang with its requests', async () => {
+    const { clock, send, health, values } = begin()
+    send([{}])
+    await clock.advance(15_000)
+    expect(health()).toMatchObject({ state: 'failing', code: 'timeout' })
+    expect(values('requests_total')).toEqual([[1]])
+  })
+
+  test('has ended where another of its pod came after it', async () => {
+    const { clock, send, values, health } = begin()
+    send([{ value: 7 }])
+    await clock.advance(5000)
+    send([{ value: 1 }], { process: 'b' })
+    expect(values('requests_total')).toEqual([[7], [1]])
+    await clock.advance(6000)
+    send([{ value: 2 }], { process: 'b' })
+    await clock.advance(3000)
+    expect(values('requests_total')).toEqual([[1, 2]])
+    expect(health()).toBeUndefined()
+  })
+
+  test('has not, where the others were there before', async () => {
+    const { clock, send, health } = begin()
+    send([{}])
+    send([{}], { process: 'b' })
+    for (let second = 0; second < 15; second += 5) {
+      await clock.advance(5000)
+      send([{ value: second + 2 }], { process: 'b' })
+    }
+    expect(health()).toMatchObject({ state: 'failing' })
+    expect(health('vision/v-0/b')).toMatchObject({ state: 'ok' })
+  })
+
+  test('does not use up the series of the one that replaced it', async () => {
+    const { clock, send, values } = begin({ seriesPerPod: 1 })
+    send([{ value: 7 }])
+    await clock.advance(1000)
+    expect(send([{ value: 1 }], { process: 'b' })).toEqual(TAKEN)
+    expect(values('requests_total')).toEqual([[7], [1]])
+  })
+
+  test('many lives of a crashing process leave nothing behind', async () => {
+    const { clock, send, store } = begin()
+    for (let life = 0; life < 60; life += 1) {
+      send([{ value: life }], { process: `life-${life}` })
+      await clock.advance(30_000)
+    }
+    expect(store.origins('push').size).toBeLessThan(3)
+  })
+})
