@@ -344,18 +344,19 @@ describe('the examples', () => {
   })
 })
 
-test('the overlay for reports opens the port that the configuration takes', () => {
+test('the overlay for reports opens the ports that the configuration takes', () => {
   const overlay = ['kustomization.yaml', 'service.yaml']
     .map((name) => readFileSync(join(MANIFESTS, 'overlays/push', name), 'utf8'))
     .join('')
   const [[path, text] = ['', '']] = Object.entries(one(base, 'ConfigMap').data)
-  const sources = 'push: {}\n  sources:\n    - { name: services, push: {} }'
+  const sources = 'push: { http: {} }\n  sources:\n    - { name: services, push: {} }'
   const loaded = loadConfig([{ path, text: `${text.split('spec:')[0]}spec:\n  ${sources}\n` }])
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems))
   const { push } = loaded.config.adapter
   expect(push?.auth).toEqual({ mode: 'serviceAccountToken' })
   const ports = [...overlay.matchAll(/(?:port|containerPort): (\d+)/g)].map(([, port]) => port)
-  expect(ports).toEqual([1, 2, 3].map(() => String(push?.port)))
+  const taken = [push?.port, push?.http?.port].map(String)
+  expect(ports).toEqual([...taken, ...taken, ...taken])
 })
 
 test('the forecast that can be switched on measures the pods that the HPA scales', () => {
