@@ -4,6 +4,8 @@ import type { LogLevel } from './log.ts'
 import type { Moment } from './timeFlags.ts'
 import { CONNECTION_FLAGS, CONNECTION_USAGE, connectionOf } from './connectionFlags.ts'
 import { LOG_LEVELS } from './log.ts'
+import type { RecordOptions } from './recordFlags.ts'
+import { RECORD_FLAGS, RECORD_USAGE, recordOptions } from './recordFlags.ts'
 import { momentOf, spanOf } from './timeFlags.ts'
 
 export const USAGE = `tideline: autoscaling metrics adapter for Kubernetes
@@ -11,6 +13,7 @@ export const USAGE = `tideline: autoscaling metrics adapter for Kubernetes
   tideline [serve] --config FILE_OR_FOLDER ...   serve the metrics APIs
   tideline check --config FILE_OR_FOLDER ...     say whether a configuration is right, and stop
   tideline replay --trace FILE.csv ...           say what policies would have answered to recorded loads, and cost
+  tideline record --adapter URL --signal NAME    write what a signal of a running adapter observes, to be replayed
   tideline restore [--kubeconfig FILE]           take back all scale-down windows that were written to HPAs
   tideline schema                                print the JSON Schema of the configuration
 
@@ -31,6 +34,7 @@ Options of replay
   --capacity LOAD        what one replica serves, where it is known
   --words                write sentences in the column why, not numbers
 
+${RECORD_USAGE}
 ${CONNECTION_USAGE}
 Options of serve (environment in brackets)
   --tls-cert-file FILE   serving certificate, PEM [ADAPTER_TLS_CERT]
@@ -91,6 +95,7 @@ export type ReplayPolicy =
 export type CommandLine =
   | ServeOptions
   | ReplayOptions
+  | RecordOptions
   | { readonly command: 'check'; readonly config: readonly string[] }
   | { readonly command: 'restore'; readonly kubeconfig?: string }
   | { readonly command: 'schema' }
@@ -108,8 +113,11 @@ export function parseCommandLine(args: readonly string[], env: Environment): Com
   const kubeconfig = values.kubeconfig ?? env['KUBECONFIG']
   if (command === 'restore') return { command, ...(kubeconfig === undefined ? {} : { kubeconfig }) }
   if (command === 'replay') return replayOptions(values)
+  if (command === 'record') return recordOptions(values)
   if (command !== 'serve' && command !== 'check')
-    throw new RangeError(`unknown command "${command}": serve, check, replay, restore or schema`)
+    throw new RangeError(
+      `unknown command "${command}": serve, check, replay, record, restore or schema`,
+    )
   const config = values.config ?? []
   if (config.length === 0)
     throw new RangeError(
@@ -147,7 +155,8 @@ function parse(args: readonly string[]) {
         trace: { type: 'string', multiple: true },
         out: { type: 'string' },
         html: { type: 'string' },
-        signal: { type: 'string' },
+        signal: { type: 'string', multiple: true },
+        ...RECORD_FLAGS,
         policy: { type: 'string' },
         'start-delay': { type: 'string' },
         capacity: { type: 'string' },
@@ -172,10 +181,11 @@ function parse(args: readonly string[]) {
 type Values = ReturnType<typeof parse>['values']
 
 function replayOptions(values: Values): ReplayOptions {
-  const { trace, out, html, signal, capacity, policy } = values
+  const { trace, out, html, signal: [signal, extra] = [], capacity, policy } = values
   const startDelay = values['start-delay']
   if (signal !== undefined && policy !== undefined)
     throw new RangeError('--signal and --policy: give one, the signal names its policy')
+  if (extra !== undefined) throw new RangeError('--signal is there twice: replay takes one')
   const range = rangeOptions(values)
   if (trace === undefined && range === undefined)
     throw new RangeError('replay needs --trace FILE, or --prometheus URL and --query PROMQL')

@@ -38,7 +38,7 @@ import { createMetricsApi } from './metrics-api/app.ts'
 import { createInlet } from './push/inlet.ts'
 import { openPushEdge } from './pushEdge.ts'
 import { parseSelector, SelectorError } from './metrics-api/selector.ts'
-import { replayLoads } from './recordedLoads.ts'
+import { recordLoads, replayLoads } from './recordedLoads.ts'
 import { openCertificate } from './servingCertificate.ts'
 import type { SelfMetrics } from './selfMetrics.ts'
 import { createSelfMetrics } from './selfMetrics.ts'
@@ -72,6 +72,8 @@ async function main(args: readonly string[]): Promise<number> {
         return 0
       case 'replay':
         return await replayLoads(options)
+      case 'record':
+        return await recordLoads(options)
       case 'restore':
         return await restoreBehavior(await connectCluster(options), process.stdout)
       case 'check':

@@ -5,17 +5,24 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { RangeOptions, ReplayOptions } from './commandLine.ts'
 import type { Connection } from './connectionFlags.ts'
+import type { RecordOptions } from './recordFlags.ts'
 import type { Load } from './replay.ts'
 import { systemClock as clock } from '../src/clock.ts'
+import { TidelineError } from '../src/errors.ts'
 import { loadStabilization } from '../src/config/load.ts'
 import { formatProblem } from '../src/config/problems.ts'
 import type { AskedPolicy } from '../src/replay/policies.ts'
 import { policiesToReplay } from '../src/replay/policies.ts'
 import { csvOf, parseTrace } from '../src/replay/replay.ts'
 import { study } from '../src/replay/study.ts'
-import { HttpClient } from '../src/sources/http.ts'
+import { ExpositionParser } from '../src/sources/exposition/parser.ts'
+import { failureOf } from '../src/sources/failure.ts'
+import { HttpClient, okBody } from '../src/sources/http.ts'
+import { withDeadline } from '../src/sources/poll.ts'
 import { fetchRange, seemingPaceMs } from '../src/sources/prometheusRange.ts'
 import { secretReader } from './cluster/secrets.ts'
+import { observationsIn, WANTED } from './recording/observations.ts'
+import { record } from './recording/record.ts'
 import { loadsIn, writeReplay } from './replay.ts'
 import { momentMs } from './timeFlags.ts'
 
@@ -97,4 +104,42 @@ function rangeLoad({ connection, query, from, to, stepMs, save }: RangeOptions):
       return points
     },
   }
+}
+
+const LOOK_MS = 5000
+
+/** Exit code 1 where no row could be written. */
+export async function recordLoads(options: RecordOptions): Promise<number> {
+  const stopping = new AbortController()
+  const stop = () => stopping.abort()
+  process.once('SIGTERM', stop)
+  process.once('SIGINT', stop)
+  const client = clientOf(options.connection)
+  const url = new URL(options.connection.url)
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}/metrics`
+  const parser = new ExpositionParser({
+    limits: { lines: 1_000_000, series: 1_000_000, labels: 64 },
+    wants: (metric) => WANTED.has(metric),
+    labelsOf: (exposed) => Object.fromEntries(exposed),
+    honorTimestamps: false,
+  })
+  const { headers } = options.connection
+  const look = (signal: AbortSignal) =>
+    withDeadline(clock, LOOK_MS, signal, async (deadline) => {
+      try {
+        const answer = await client.send({ url: url.href, headers }, deadline)
+        const body = okBody(answer, url.href).toString('utf8')
+        const { framed } = answer
+        const read = { body, format: 'text', atMs: clock.nowMs(), framed } as const
+        return observationsIn(parser.parse(read))
+      } catch (thrown) {
+        const { code, message } = failureOf(thrown)
+        const mend = code === 'unauthorized' ? '; reading /metrics must be allowed' : ''
+        throw new TidelineError(code, `${message}${mend}`, thrown)
+      }
+    })
+  const { stdout: out, stderr: progress } = process
+  const rows = await record(options, { clock, look, out, progress }, stopping.signal)
+  client.close()
+  return rows > 0 ? 0 : 1
 }

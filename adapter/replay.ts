@@ -130,7 +130,10 @@ function rowsText(rows: readonly ReplayedRow[], words: boolean): string {
 function standingsText(name: string, { rows, standings, capacity }: Replayed): string {
   const seen = new Map<HoldCause, number>()
   for (const { cause } of rows) seen.set(cause, (seen.get(cause) ?? 0) + 1)
+  const head = `${name}: ${rows.length} rows`
   const causes = [...seen].map(([cause, count]) => `${CODES[cause]} ${cause}: ${count}`)
+  if (standings.length === 0)
+    return `${head}; why: ${causes.join(', ')}; shorter than a minute: nothing to compare\n`
   const base = standings[0]?.equal.replicaHours ?? NaN
   const lines = standings.map(({ name: policy, usual, equal }) =>
     [
@@ -144,7 +147,7 @@ function standingsText(name: string, { rows, standings, capacity }: Replayed): s
     ].join(' '),
   )
   return [
-    `${name}: ${rows.length} rows; why: ${causes.join(', ')}; a replica serves ${num(capacity, 3)}`,
+    `${head}; why: ${causes.join(', ')}; a replica serves ${num(capacity, 3)}`,
     '             -------- target 70 % ---------  ---- equal violations -----',
     'policy       replica-h.  violations flaps/day  replica-h.  of HPA  flaps/day',
     ...lines,

@@ -64,12 +64,13 @@ function curves({ rows, standings }: Replayed): string {
     const anchor = share === 0 ? 'start' : share === 1 ? 'end' : 'middle'
     return `<text x="${x(seconds).toFixed(1)}" y="${HEIGHT - 8}" text-anchor="${anchor}">${span(seconds - from)}</text>`
   })
-  const policy = escaped(standings[1]?.name ?? 'policy')
+  const policy = escaped(standings[1]?.name ?? 'the policy')
   return `<p><span class="key load"></span>load<span class="key held"></span>exposed by ${policy}<span class="key upper"></span>forecast, upper</p>
 <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="load, exposed value and forecast over time">${lines.join('')}${times.join('')}${path('upper', (row) => row.forecastUpper)}${path('held', (row) => row.exposed)}${path('load', (row) => row.value)}</svg>`
 }
 
 function table({ standings, capacity }: Replayed): string {
+  if (standings.length === 0) return '<p>Shorter than a minute: nothing to compare.</p>'
   const base = standings[0]?.equal.replicaHours ?? NaN
   const rows = standings.map(({ name, usual, equal }) => {
     const cells = [

@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { OriginHealth } from '../src/model.ts'
 import type { SignalReader } from '../src/ports.ts'
+import { OBSERVED, OBSERVED_DATA, OBSERVED_LEFT_OUT, observedOf, READINGS } from './observed.ts'
 
 export interface SelfMetricsSources {
   readonly reader: SignalReader
@@ -48,6 +49,7 @@ export function createSelfMetrics(from: SelfMetricsSources): SelfMetrics {
   collectDefaultMetrics({ register: registry })
   engineMetrics(registry, from)
   readingMetrics(registry, from)
+  observedMetrics(registry, from)
   forecastMetrics(registry, from)
   startUpMetrics(registry, from)
   sourceMetrics(registry, from)
@@ -149,7 +151,7 @@ function engineMetrics(registry: Registry, from: SelfMetricsSources): void {
 function readingMetrics(registry: Registry, from: SelfMetricsSources): void {
   const labelNames = ['namespace', 'signal'] as const
   new Gauge({
-    name: 'tideline_readings',
+    name: READINGS,
     help: 'Readings of a signal by state.',
     labelNames: [...labelNames, 'state'],
     registers: [registry],
@@ -186,6 +188,54 @@ function readingMetrics(registry: Registry, from: SelfMetricsSources): void {
         const ageMs = from.nowMs() - Math.min(...times)
         this.set({ namespace: signal.namespace, signal: signal.name }, ageMs / 1000)
       }
+    },
+  })
+}
+
+function observedMetrics(registry: Registry, from: SelfMetricsSources): void {
+  const labelNames = ['namespace', 'signal']
+  const registers = [registry]
+  let seen: { tick: number; told: ReturnType<typeof observe> } | undefined
+  const observe = () =>
+    [...from.reader.all()].map((one) => ({
+      labels: { namespace: one.signal.namespace, signal: one.signal.name },
+      ...observedOf(one),
+    }))
+  const told = () => {
+    const { tick } = from.reader
+    if (seen?.tick !== tick) seen = { tick, told: observe() }
+    return seen.told
+  }
+  new Gauge({
+    name: OBSERVED,
+    help: 'What a signal observes, before any hold or declared answer; pods as their total. No series while it is not fresh.',
+    labelNames: [...labelNames, 'group'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { labels, observed } of told())
+        for (const { group, value } of observed) this.set({ ...labels, group }, value)
+    },
+  })
+  new Gauge({
+    name: OBSERVED_DATA,
+    help: 'Time of the oldest data that it stands on, seconds since 1970.',
+    labelNames: [...labelNames, 'group'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { labels, observed } of told())
+        for (const { group, dataMs } of observed) this.set({ ...labels, group }, dataMs / 1000)
+    },
+  })
+  new Gauge({
+    name: OBSERVED_LEFT_OUT,
+    help: 'Groups of a signal that are too many to be told of one by one.',
+    labelNames,
+    registers,
+    collect() {
+      this.reset()
+      for (const { labels, leftOut } of told()) if (leftOut > 0) this.set(labels, leftOut)
     },
   })
 }

@@ -8,11 +8,14 @@ import { replay } from './replay.ts'
 export interface Study {
   /** Answers of the policy asked for, one for each row. */
   readonly rows: readonly ReplayedRow[]
-  /** The HPA's default first, then the policy asked for, then the others. */
+  /** The HPA's default first, then the policy asked for, then the others; none where the trace is too short. */
   readonly standings: readonly Standing[]
   /** What one replica is taken to serve. */
   readonly capacity: number
 }
+
+/** A minute: over less there is nothing that an HPA could do. */
+const SYNCS_MIN = 4
 
 /** `policies` begins with the one asked for. Pods start in `startDelayMs`; the metric is 15 s late; SLO: 5 s. */
 export function study(
@@ -23,7 +26,9 @@ export function study(
 ): Study {
   const load = onGrid(trace)
   const capacity = known.capacity ?? assumedCapacity(load)
-  if (!(capacity > 0)) throw new RangeError('the recorded load is 0: nothing to compare')
+  const comparable = load.length >= SYNCS_MIN
+  if (comparable && !(capacity > 0))
+    throw new RangeError('the recorded load is 0: nothing to compare')
   let answers: readonly ReplayedRow[] = []
   const exposed = new Map<string, Float64Array>()
   for (const [name, create] of policies) {
@@ -38,6 +43,7 @@ export function study(
       ),
     )
   }
+  if (!comparable) return { rows: answers, standings: [], capacity }
   progress('comparing')
   const standings = compare(load, exposed, {
     capacity,

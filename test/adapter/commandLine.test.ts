@@ -81,6 +81,41 @@ describe('replay --prometheus', () => {
   })
 })
 
+describe('record', () => {
+  const record = (...args: string[]) => read('record', ...args)
+  const adapter = ['--adapter', 'https://a:6443']
+
+  test('takes a row each 15 s until it is told to stop', () => {
+    expect(record(...adapter, '--signal', 'a/b')).toEqual({
+      command: 'record',
+      connection: { url: 'https://a:6443', headers: {}, tls: { insecureSkipVerify: false } },
+      signals: ['a/b'],
+      everyMs: 15_000,
+    })
+    expect(record(...adapter, '--signal', 'b', '--every', '1m', '--for', '2h')).toMatchObject({
+      everyMs: 60_000,
+      forMs: 7_200_000,
+    })
+  })
+
+  test.each([
+    [['--signal', 'a'], 'record needs --adapter, such as https://127.0.0.1:6443'],
+    [['--adapter', 'a:6443', '--signal', 'a'], '--adapter is "a:6443": an http:// or https:// URL'],
+    [adapter, 'record needs --signal'],
+    [[...adapter, '--signal', 'a', '--signal', 'b'], 'name a folder for them by --out'],
+    [[...adapter, '--signal', 'a', '--every', '0s'], '--every is "0s"'],
+    [[...adapter, '--signal', 'a', '--for', 'ever'], '--for is "ever": a duration such as'],
+  ])('%j is refused', (args, message) => {
+    expect(() => record(...args)).toThrow(message)
+  })
+})
+
+test('replay takes one signal', () => {
+  expect(() => read('replay', '--trace', 'a', '--signal', 'a', '--signal', 'b')).toThrow(
+    '--signal is there twice',
+  )
+})
+
 test('the usage fits a terminal', () => {
   const long = USAGE.split('\n').filter((line) => line.length > 120)
   expect(long).toEqual([])

@@ -109,6 +109,15 @@ spec:
     expect(readdirSync(join(folder, 'outs'))).toEqual(['a.csv', 'b.csv'])
   })
 
+  test('of less than a minute it answers, and compares nothing', () => {
+    const [file, page] = [join(folder, 'short.csv'), join(folder, 'short.html')]
+    writeFileSync(file, 't_seconds,value\n1,5\n2,7\n3,2\n')
+    const text = tideline('replay', '--trace', file, '--policy', 'fixed:60', '--html', page)
+    expect(text).toContain('short: 3 rows')
+    expect(text).toContain('shorter than a minute: nothing to compare')
+    expect(readFileSync(page, 'utf8')).not.toMatch(/NaN|undefined|<table/)
+  })
+
   test.each([
     [['replay'], 'replay needs --trace FILE'],
     [['replay', '--trace', 'a', '--out', 'b', '--policy', 'best'], '--policy is "best"'],
