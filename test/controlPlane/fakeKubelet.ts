@@ -13,7 +13,11 @@ export interface Pod {
     readonly nodeName?: string
     readonly containers: readonly { readonly name: string; readonly image: string }[]
   }
-  readonly status: { readonly phase?: string; readonly podIP?: string }
+  readonly status: {
+    readonly phase?: string
+    readonly podIP?: string
+    readonly conditions?: readonly { readonly type: string; readonly lastTransitionTime: string }[]
+  }
 }
 
 /** Where the containers of pods would run. */
@@ -50,12 +54,13 @@ export async function runFakeKubelet(
     }
     if (started.has(uid)) return
     started.set(uid, pod)
+    const takenUp = wholeSecond()
     const { ip, readyAfterMs = 0 } = await host.start(pod)
     if (readyAfterMs > 0) {
-      await patch(pod, statusOf(pod, ip, false))
+      await patch(pod, statusOf(pod, ip, { takenUp }))
       await pause(readyAfterMs)
     }
-    if (started.has(uid)) await patch(pod, statusOf(pod, ip, true))
+    if (started.has(uid)) await patch(pod, statusOf(pod, ip, { takenUp, ready: wholeSecond() }))
   }
 
   async function stop(uid: string): Promise<void> {
@@ -111,22 +116,34 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-function statusOf(pod: Pod, ip: string, ready: boolean) {
-  const now = `${new Date().toISOString().slice(0, 19)}Z`
-  const condition = (type: string, status: boolean) => ({
+/** As objects carry times. */
+function wholeSecond(): string {
+  return `${new Date().toISOString().slice(0, 19)}Z`
+}
+
+interface Times {
+  readonly takenUp: string
+  /** Left out: it is not. */
+  readonly ready?: string
+}
+
+/** Each condition has the time at which it became so; `PodScheduled` that of the API server, where it set it. */
+function statusOf(pod: Pod, ip: string, { takenUp, ready }: Times) {
+  const bound = pod.status.conditions?.find(({ type }) => type === 'PodScheduled')
+  const condition = (type: string, since: string | undefined) => ({
     type,
-    status: status ? 'True' : 'False',
-    lastTransitionTime: now,
+    status: since === undefined ? 'False' : 'True',
+    lastTransitionTime: since ?? takenUp,
   })
   return {
     phase: 'Running',
-    startTime: now,
+    startTime: takenUp,
     podIP: ip,
     podIPs: [{ ip }],
     hostIP: '127.0.0.1',
     conditions: [
-      condition('PodScheduled', true),
-      condition('Initialized', true),
+      condition('PodScheduled', bound?.lastTransitionTime ?? takenUp),
+      condition('Initialized', takenUp),
       condition('ContainersReady', ready),
       condition('Ready', ready),
     ],
@@ -134,10 +151,10 @@ function statusOf(pod: Pod, ip: string, ready: boolean) {
       name,
       image,
       imageID: '',
-      ready,
+      ready: ready !== undefined,
       started: true,
       restartCount: 0,
-      state: { running: { startedAt: now } },
+      state: { running: { startedAt: takenUp } },
     })),
   }
 }
