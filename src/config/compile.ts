@@ -10,6 +10,7 @@ import type {
 import type { SourceSpec } from './adapterSchema.ts'
 import type { SignalSpec } from './signalSchema.ts'
 import { parseMatcher } from './matchers.ts'
+import { startUpSelector } from './podSelectors.ts'
 import { compileStabilization, stabilizationMistakes } from './stabilization.ts'
 import { PODS, PRESET_ATTRIBUTION, PRESETS } from './presets.ts'
 
@@ -50,7 +51,7 @@ export function compileSignal(
   const expose = exposure(identity, spec, mistakes)
   const matchers = selectionMatchers(spec, mistakes)
   const signal: Signal = {
-    ...common(identity, spec),
+    ...common(identity, spec, source),
     selection: {
       source: spec.source,
       metric: spec.select?.metric ?? '',
@@ -88,6 +89,7 @@ function needsDuration(spec: SignalSpec): boolean {
 function common(
   { namespace, name }: SignalIdentity,
   spec: SignalSpec,
+  source: SourceSpec,
 ): Pick<
   Signal,
   'id' | 'namespace' | 'name' | 'freshForMs' | 'whenStale' | 'whenAbsent' | 'stabilize' | 'act'
@@ -99,7 +101,9 @@ function common(
     freshForMs: spec.freshFor,
     whenStale: missingPolicy(spec.whenStale),
     whenAbsent: missingPolicy(spec.whenAbsent),
-    ...(spec.stabilize === undefined ? {} : { stabilize: compileStabilization(spec.stabilize) }),
+    ...(spec.stabilize === undefined
+      ? {}
+      : { stabilize: compileStabilization(spec.stabilize, startUpSelector(spec, source)) }),
     ...(spec.stabilize?.act === 'behavior' ? { act: 'behavior' as const } : {}),
   }
 }
@@ -230,7 +234,7 @@ function compilePreset(
   const signals = PRESETS[preset].map((one): Signal => {
     const name = `${identity.name}-${one.name}`
     return {
-      ...common({ namespace: identity.namespace, name }, spec),
+      ...common({ namespace: identity.namespace, name }, spec, source),
       selection: {
         source: spec.source,
         metric: one.metric,

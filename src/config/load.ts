@@ -12,6 +12,8 @@ import type { SignalSpec } from './signalSchema.ts'
 import { adapterDocumentSchema } from './adapterSchema.ts'
 import { compileSignal } from './compile.ts'
 import { knownFields } from './jsonSchema.ts'
+import type { ConfigChecks } from './podSelectors.ts'
+import { sourceSelectorMistakes, startUpPodMistakes } from './podSelectors.ts'
 import { mendOf, nearest, shownValue } from './problems.ts'
 import { API_VERSION, signalDocumentSchema } from './signalSchema.ts'
 import { compileStabilization, stabilizationMistakes } from './stabilization.ts'
@@ -41,12 +43,6 @@ interface PlacedSignal extends Placed<SignalSpec> {
   readonly name: string
 }
 
-/** What only the edges can judge. */
-export interface ConfigChecks {
-  /** Why a label selector of pods does not parse; undefined where it does. */
-  selectorProblem(text: string): string | undefined
-}
-
 const NO_CHECKS: ConfigChecks = { selectorProblem: () => undefined }
 
 export function loadConfig(files: readonly ConfigFile[], checks: ConfigChecks = NO_CHECKS): Loaded {
@@ -63,8 +59,7 @@ export function loadConfig(files: readonly ConfigFile[], checks: ConfigChecks = 
   if (adapters.length === 0 && !unread) problems.push(NO_ADAPTER)
   const adapter = oneAdapter(adapters, problems)
   if (adapters[0] !== undefined) checkSelectors(adapters[0], checks, problems)
-  for (const signal of signals) checkStartUp(signal, adapter, checks, problems)
-  const compiled = compileAll(adapter, signals, problems)
+  const compiled = compileAll(adapter, signals, checks, problems)
   if (adapter === undefined || problems.length > 0) return { ok: false, problems }
   return { ok: true, config: { adapter, signals: compiled } }
 }
@@ -250,32 +245,12 @@ function checkSelectors(
   checks: ConfigChecks,
   problems: Problem[],
 ): void {
-  for (const [index, { scrape }] of spec.sources.entries()) {
-    const value = scrape?.pods?.labelSelector
-    const mend = value === undefined ? undefined : checks.selectorProblem(value)
-    if (value === undefined || mend === undefined) continue
-    const path = ['spec', 'sources', index, 'scrape', 'pods', 'labelSelector']
-    const where = document.whereIs(path)
-    problems.push({ where, field: `${title}: ${path.join('.')}`, value, mend })
+  for (const mistake of sourceSelectorMistakes(spec, checks)) {
+    const path = ['spec', ...mistake.path]
+    const field = `${title}: ${path.map(String).join('.')}`
+    const value = shownValue(document.value, path)
+    problems.push({ where: document.whereIs(path), field, value, mend: mistake.mend })
   }
-}
-
-/** Whose start-ups are measured: pods that can be selected, and that are watched at all. */
-function checkStartUp(
-  { document, title, spec, namespace }: PlacedSignal,
-  adapter: AdapterSpec | undefined,
-  checks: ConfigChecks,
-  problems: Problem[],
-): void {
-  const value = spec.stabilize?.startUp?.pods.labelSelector
-  if (value === undefined) return
-  const path = ['spec', 'stabilize', 'startUp', 'pods', 'labelSelector']
-  const say = (mend: string) =>
-    problems.push({ where: document.whereIs(path), field: `${title}: ${path.join('.')}`, value, mend }) // prettier-ignore
-  const mend = checks.selectorProblem(value)
-  if (mend !== undefined) say(mend)
-  if (adapter?.podNamespaces?.includes(namespace) === false)
-    say(`pods of namespace ${namespace} are not watched: add it to podNamespaces of the MetricsAdapter`) // prettier-ignore
 }
 
 /** Undefined where there is none that can be read. */
@@ -312,6 +287,7 @@ function oneAdapter(
 function compileAll(
   adapter: AdapterSpec | undefined,
   placed: readonly PlacedSignal[],
+  checks: ConfigChecks,
   problems: Problem[],
 ): Signal[] {
   const compiled: Signal[] = []
@@ -341,7 +317,10 @@ function compileAll(
         `is not open to namespace ${one.namespace}: ask the platform team`,
       )
     const { signals, mistakes } = compileSignal(one, one.spec, source)
-    for (const { path, mend } of mistakes)
+    const { spec, namespace } = one
+    const unmeasured =
+      adapter === undefined ? [] : startUpPodMistakes(spec, { namespace, source }, adapter, checks)
+    for (const { path, mend } of [...mistakes, ...unmeasured])
       say(path, shownValue(one.document.value, ['spec', ...path]), mend)
     for (const signal of signals) {
       if (adapter !== undefined && signal.window.durationMs > adapter.limits.history)

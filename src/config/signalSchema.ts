@@ -85,11 +85,18 @@ const kedaSchema = z
 
 const startUpSchema = z
   .strictObject({
-    pods: z.strictObject({
-      labelSelector: z.string().min(1).meta({
-        description: 'the pods that are scaled, such as app=vision, in the namespace of the signal',
+    pods: z
+      .strictObject({
+        labelSelector: z
+          .string()
+          .min(1)
+          .meta({ description: 'the pods that are scaled, such as app=vision' }),
+      })
+      .optional()
+      .meta({
+        description:
+          'in the namespace of the signal; left out: those that its source finds by scrape.pods or push.pods',
       }),
-    }),
     quantile: z.number().gt(0).max(1).default(0.9).meta({
       description: 'which of the last 64 start-ups is taken: 0.9 is what nine of ten stay within',
     }),

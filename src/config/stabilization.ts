@@ -46,7 +46,8 @@ function startUpMistakes(spec: StartUpSpec, startDelay: number | undefined): Mis
   return []
 }
 
-export function compileStabilization(spec: Spec): Stabilization {
+/** `startUpsOf`: the pods whose start-ups are to be measured; undefined where it is not known which. */
+export function compileStabilization(spec: Spec, startUpsOf?: string): Stabilization {
   const policy = policyOf(spec)
   switch (policy) {
     case 'fixed':
@@ -59,7 +60,9 @@ export function compileStabilization(spec: Spec): Stabilization {
         ...boundsOf(spec),
         maxHeadroom: spec.maxHeadroom ?? PREDICTIVE_DEFAULTS.maxHeadroom,
         startDelayMs: startDelayOf(spec),
-        ...(spec.startUp === undefined ? {} : { startUp: compileStartUp(spec.startUp) }),
+        ...(spec.startUp === undefined || startUpsOf === undefined
+          ? {}
+          : { startUp: compileStartUp(spec.startUp, startUpsOf) }),
       }
   }
 }
@@ -70,8 +73,8 @@ function startDelayOf({ startDelay, startUp }: Spec): number {
   return startDelay ?? Math.min(Math.max(PREDICTIVE_DEFAULTS.startDelayMs, leastMs), mostMs)
 }
 
-function compileStartUp({ pods, quantile, ...bounds }: StartUpSpec) {
-  return { labelSelector: pods.labelSelector, quantile, ...startUpBoundsOf(bounds) }
+function compileStartUp({ quantile, ...bounds }: StartUpSpec, labelSelector: string) {
+  return { labelSelector, quantile, ...startUpBoundsOf(bounds) }
 }
 
 function startUpBoundsOf({ min = 0, max = LONGEST_START_MS }: Pick<StartUpSpec, 'min' | 'max'>) {

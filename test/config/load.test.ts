@@ -167,7 +167,7 @@ expose: {external: {name: vision_detections_per_second}}`),
     ['{minWindow: 2h}', 'stabilize.minWindow'],
     ['{maxWindow: 25h}', 'stabilize.maxWindow'],
     ['{startDelay: 20m}', 'stabilize.startDelay'],
-    ['{startUp: {}}', 'stabilize.startUp.pods'],
+    ['{startUp: {}}', 'stabilize.startUp.pods: say which pods are scaled: source queues does'],
     ['{startUp: {pods: {labelSelector: ""}}}', 'stabilize.startUp.pods.labelSelector'],
     ['{startUp: {pods: {labelSelector: a=b, namespace: x}}}', 'stabilize.startUp.pods'],
     ['{startUp: {pods: {labelSelector: a=b}, quantile: 90}}', 'stabilize.startUp.quantile'],
@@ -348,7 +348,7 @@ expose: {external: {name: m}}`,
     const selectorProblem = (text: string) => (text === 'app in' ? 'bad' : undefined)
     const loaded = loadConfig(files, { selectorProblem })
     expect(loaded.ok ? [] : loaded.problems.map(formatProblem)).toEqual([
-      'tideline.yaml:8: MetricsAdapter tideline: spec.sources.0.scrape.pods.labelSelector (is app in): bad',
+      'tideline.yaml:8: MetricsAdapter tideline: spec.sources.0.scrape.pods.labelSelector (is "app in"): bad',
     ])
   })
 
@@ -358,12 +358,30 @@ expose: {external: {name: m}}`,
     const text = adapter + signal(`${QUEUE}\nstabilize:\n  startUp: ${startUp}`)
     const selectorProblem = (selector: string) => (selector === 'app in' ? 'bad' : undefined)
     const loaded = loadConfig([{ path: 'tideline.yaml', text }], { selectorProblem })
-    const field = 'Signal vision/detections: spec.stabilize.startUp.pods.labelSelector (is app in)'
+    const field =
+      'Signal vision/detections: spec.stabilize.startUp.pods.labelSelector (is "app in")'
     expect(loaded.ok ? [] : loaded.problems.map(formatProblem)).toEqual([
       `tideline.yaml:24: ${field}: bad`,
-      `tideline.yaml:24: ${field}: pods of namespace vision are not watched: add it to podNamespaces of the MetricsAdapter`,
+      expect.stringMatching(
+        /:24: .*startUp .*: pods of namespace vision are not watched: add it to podNamespaces/,
+      ),
     ])
     expect(problems(text.replace('[elsewhere]', '[vision]'))).toEqual([])
+  })
+
+  test('pods whose start-up is measured are those that the source finds, where it says which', () => {
+    const measuring = QUEUE.replace('queues', 'vision-pods') + '\nstabilize: {startUp: {}}'
+    const of = (text: string) => {
+      const [{ stabilize } = {}] = good(text + signal(measuring)).signals
+      return stabilize?.policy === 'predictive' ? stabilize.startUp?.labelSelector : undefined
+    }
+    expect(of(ADAPTER)).toBe('app=vision')
+    const anyPod = ADAPTER.replace('app=vision', "''")
+    const exporters = ADAPTER.replace('scrape:', 'scrape:\n        attribution: metric')
+    for (const adapter of [anyPod, exporters])
+      expect(problems(adapter + signal(measuring))).toEqual([
+        expect.stringContaining('startUp.pods: say which pods are scaled: source vision-pods'),
+      ])
   })
 
   test('of a text that is not YAML the first error alone', () => {
