@@ -29,6 +29,8 @@ export interface Replayed {
   readonly rows: readonly ReplayedRow[]
   readonly standings: readonly Standing[]
   readonly capacity: number
+  /** Times of which nothing is known; they are not counted. */
+  readonly gaps: readonly { readonly fromSeconds: number; readonly toSeconds: number }[]
 }
 
 /** A load to replay, read when its turn comes. */
@@ -127,17 +129,18 @@ function rowsText(rows: readonly ReplayedRow[], words: boolean): string {
   return `${lines.join('\n')}\n`
 }
 
-function standingsText(name: string, { rows, standings, capacity }: Replayed): string {
+function standingsText(name: string, { rows, standings, capacity, gaps }: Replayed): string {
   const seen = new Map<HoldCause, number>()
   for (const { cause } of rows) seen.set(cause, (seen.get(cause) ?? 0) + 1)
-  const head = `${name}: ${rows.length} rows`
   const causes = [...seen].map(([cause, count]) => `${CODES[cause]} ${cause}: ${count}`)
-  if (standings.length === 0)
-    return `${head}; why: ${causes.join(', ')}; shorter than a minute: nothing to compare\n`
+  const head = [`${name}: ${rows.length} rows`, ...gapsText(gaps)].join('; ')
+  const why = `why: ${causes.join(', ')}`
+  if (standings.length === 0) return `${head}; too short a time is known to compare\n${why}\n`
   const base = standings[0]?.equal.replicaHours ?? NaN
+  const width = Math.max(12, ...standings.map((one) => one.name.length))
   const lines = standings.map(({ name: policy, usual, equal }) =>
     [
-      policy.padEnd(12),
+      policy.padEnd(width),
       usual.replicaHours.toFixed(1).padStart(11),
       `${(usual.violations * 100).toFixed(3)} %`.padStart(11),
       usual.flapsPerDay.toFixed(1).padStart(9),
@@ -147,12 +150,21 @@ function standingsText(name: string, { rows, standings, capacity }: Replayed): s
     ].join(' '),
   )
   return [
-    `${head}; why: ${causes.join(', ')}; a replica serves ${num(capacity, 3)}`,
-    '             -------- target 70 % ---------  ---- equal violations -----',
-    'policy       replica-h.  violations flaps/day  replica-h.  of HPA  flaps/day',
+    `${head}; a replica serves ${num(capacity, 3)}`,
+    why,
+    `${''.padEnd(width)} -------- target 70 % ---------  ---- equal violations -----`,
+    `${'policy'.padEnd(width)} replica-h.  violations flaps/day  replica-h.  of HPA  flaps/day`,
     ...lines,
     '',
   ].join('\n')
+}
+
+/** None where there is none. */
+function gapsText(gaps: Replayed['gaps']): readonly string[] {
+  if (gaps.length === 0) return []
+  const seconds = gaps.reduce((sum, { fromSeconds, toSeconds }) => sum + toSeconds - fromSeconds, 0)
+  const long = seconds < 7200 ? `${num(seconds / 60, 3)} min` : `${num(seconds / 3600, 3)} h`
+  return [`${gaps.length} gap${gaps.length === 1 ? '' : 's'} (${long}) not counted`]
 }
 
 function orNever(value: number, digits: number): string {

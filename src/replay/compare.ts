@@ -1,7 +1,9 @@
 /** Policies side by side: the frontier of replica-hours against violations that each draws, and where it stands. */
 import type { Cost, Service } from './fleet.ts'
+import type { Gap } from './gaps.ts'
 import type { TraceRow } from './replay.ts'
 import { costOf, costOfConstant, SYNC_S } from './fleet.ts'
+import { firstInterval } from './gaps.ts'
 
 const TARGETS = [
   0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95,
@@ -48,9 +50,21 @@ export function knownOnGrid(rows: readonly TraceRow[], values: readonly number[]
 }
 
 function beginOf(rows: readonly TraceRow[]): number {
-  const [first, second] = rows
-  if (first === undefined || second === undefined) throw new RangeError('a trace needs two rows')
-  return 2 * first.seconds - second.seconds
+  return (rows[0]?.seconds ?? NaN) - firstInterval(rows)
+}
+
+/** 1 for each sync that has a part of a gap. */
+export function unknownOnGrid(rows: readonly TraceRow[], gaps: readonly Gap[]): Uint8Array {
+  const begin = beginOf(rows)
+  const last = rows.at(-1)?.seconds ?? begin
+  const unknown = new Uint8Array(Math.floor((last - begin) / SYNC_S))
+  for (const { fromSeconds, toSeconds } of gaps)
+    unknown.fill(
+      1,
+      Math.floor((fromSeconds - begin) / SYNC_S),
+      Math.ceil((toSeconds - begin) / SYNC_S),
+    )
+  return unknown
 }
 
 /** A replica of such a size that the 99.5 % point of the 1-minute load needs twenty. */
@@ -62,11 +76,25 @@ export function assumedCapacity(load: Float64Array): number {
   return (low + (high - low) * (at - Math.floor(at))) / 20
 }
 
+/** Ten minutes. */
+const SETTLING_SYNCS = 40
+
+/** What is counted: not the beginning, no gap, and not ten minutes after one, until the fleet is as the load is. */
+export function countedOf(unknown: Uint8Array): Uint8Array {
+  const counted = new Uint8Array(unknown.length)
+  let settled = uncountedOf(unknown.length)
+  for (let k = 0; k < counted.length; k++) {
+    if (unknown[k] === 1) settled = Math.max(settled, k + 1 + SETTLING_SYNCS)
+    if (k >= settled) counted[k] = 1
+  }
+  return counted
+}
+
 /** Long recordings begin with days to learn from, short ones with ten minutes. */
-export function uncountedOf(syncs: number): number {
+function uncountedOf(syncs: number): number {
   if (syncs >= 8 * DAY_SYNCS) return 3 * DAY_SYNCS
   if (syncs >= 1.5 * DAY_SYNCS) return DAY_SYNCS
-  return Math.min(40, Math.floor(syncs / 4))
+  return Math.min(SETTLING_SYNCS, Math.floor(syncs / 4))
 }
 
 export function minuteMean(load: Float64Array): Float64Array {

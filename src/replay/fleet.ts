@@ -17,8 +17,8 @@ export interface Service {
   readonly queueSeconds: number
   readonly minReplicas: number
   readonly maxReplicas: number
-  /** Syncs that are not counted: the first days of a long recording are for learning. */
-  readonly uncounted: number
+  /** 1 for each sync that is counted. */
+  readonly counted: Uint8Array
 }
 
 export interface Cost {
@@ -44,7 +44,7 @@ export function costOf(
   },
 ): Cost {
   const { service, target, sees } = run
-  const { capacity, minReplicas, maxReplicas, uncounted } = service
+  const { capacity, minReplicas, maxReplicas, counted } = service
   const startSyncs = Math.ceil(service.startDelaySeconds / SYNC_S)
   const lag = Math.round(service.metricDelaySeconds / SYNC_S)
   const first = load.subarray(0, 4)
@@ -60,14 +60,14 @@ export function costOf(
   for (let k = 0; k < load.length; k++) {
     pods.begin(k)
     sees?.(hpa.replicas, pods.ready)
-    account.serve(load[k] ?? 0, pods.ready, hpa.replicas, k >= uncounted)
+    account.serve(load[k] ?? 0, pods.ready, hpa.replicas, counted[k] === 1)
     if (k < lag) continue
     const now = (k + 1) * SYNC_S
     const change = hpa.sync(exposed[k - lag] ?? 0, now, windowSeconds)
     pods.change(k, change)
-    if (now > uncounted * SYNC_S) flaps.see(change, now)
+    if (counted[k] === 1) flaps.see(change, now)
   }
-  const days = Math.max(((load.length - uncounted) * SYNC_S) / 86_400, 1e-9)
+  const days = Math.max((counted.reduce((a, b) => a + b, 0) * SYNC_S) / 86_400, 1e-9)
   return { target, ...account.cost(), flapsPerDay: flaps.count / days }
 }
 
@@ -75,7 +75,7 @@ export function costOf(
 export function costOfConstant(load: Float64Array, replicas: number, service: Service): Cost {
   const account = new Account(service)
   for (let k = 0; k < load.length; k++)
-    account.serve(load[k] ?? 0, replicas, replicas, k >= service.uncounted)
+    account.serve(load[k] ?? 0, replicas, replicas, service.counted[k] === 1)
   return { target: NaN, ...account.cost(), flapsPerDay: 0 }
 }
 

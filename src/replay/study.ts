@@ -1,17 +1,28 @@
 /** A recorded load, each policy's answers to it, and what they would have cost. */
 import type { Stabilizer } from '../ports.ts'
 import type { Standing } from './compare.ts'
+import type { Gap } from './gaps.ts'
 import type { ReplayedRow, TraceRow } from './replay.ts'
-import { assumedCapacity, compare, knownOnGrid, onGrid, uncountedOf } from './compare.ts'
+import {
+  assumedCapacity,
+  compare,
+  countedOf,
+  knownOnGrid,
+  onGrid,
+  unknownOnGrid,
+} from './compare.ts'
+import { bridged, gapsIn } from './gaps.ts'
 import { replay } from './replay.ts'
 
 export interface Study {
   /** Answers of the policy asked for, one for each row. */
   readonly rows: readonly ReplayedRow[]
-  /** The HPA's default first, then the policy asked for, then the others; none where the trace is too short. */
+  /** The HPA's default first, then the policy asked for, then the others; none where too short a time is known. */
   readonly standings: readonly Standing[]
   /** What one replica is taken to serve. */
   readonly capacity: number
+  /** Times of which nothing is known; they are not counted. */
+  readonly gaps: readonly Gap[]
 }
 
 /** A minute: over less there is nothing that an HPA could do. */
@@ -24,9 +35,12 @@ export function study(
   known: { readonly startDelayMs: number; readonly capacity?: number },
   progress: (policy: string) => void,
 ): Study {
-  const load = onGrid(trace)
-  const capacity = known.capacity ?? assumedCapacity(load)
-  const comparable = load.length >= SYNCS_MIN
+  const gaps = gapsIn(trace)
+  const load = onGrid(bridged(trace, gaps))
+  const unknown = unknownOnGrid(trace, gaps)
+  const capacity = known.capacity ?? assumedCapacity(load.filter((_, k) => unknown[k] !== 1))
+  const counted = countedOf(unknown)
+  const comparable = load.length >= SYNCS_MIN && counted.includes(1)
   if (comparable && !(capacity > 0))
     throw new RangeError('the recorded load is 0: nothing to compare')
   let answers: readonly ReplayedRow[] = []
@@ -43,7 +57,7 @@ export function study(
       ),
     )
   }
-  if (!comparable) return { rows: answers, standings: [], capacity }
+  if (!comparable) return { rows: answers, standings: [], capacity, gaps }
   progress('comparing')
   const standings = compare(load, exposed, {
     capacity,
@@ -53,7 +67,7 @@ export function study(
     queueSeconds: 60,
     minReplicas: 1,
     maxReplicas: 200,
-    uncounted: uncountedOf(load.length),
+    counted,
   })
-  return { rows: answers, standings, capacity }
+  return { rows: answers, standings, capacity, gaps }
 }

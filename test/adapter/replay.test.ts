@@ -109,12 +109,31 @@ spec:
     expect(readdirSync(join(folder, 'outs'))).toEqual(['a.csv', 'b.csv'])
   })
 
+  test('a gap is told and shown, and no curve goes over it', () => {
+    const [file, page] = [join(folder, 'gap.csv'), join(folder, 'gap.html')]
+    const rows = load.map((value, i) => `${1_700_000_000 + (i < 1000 ? i : i + 240) * 15},${value}`)
+    writeFileSync(file, `t_seconds,value\n${rows.join('\n')}\n`)
+    const text = tideline('replay', '--trace', file, '--policy', 'table', '--html', page)
+    expect(text).toContain('gap: 2000 rows; 1 gap (60 min) not counted; a replica serves')
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
+    const shown = readFileSync(page, 'utf8')
+    expect(shown.match(/<rect /g)).toHaveLength(1)
+    const curves = [...shown.matchAll(/<path class="(\w+)" d="([^"]*)"/g)]
+    const pieces = curves.map(([, kind, line = '']) => [kind, line.split('M').length - 1])
+    expect(pieces).toEqual([
+      ['load', 2],
+      ['upper', 0],
+      ['held', 2],
+    ])
+    expect(shown).toContain('From 2023-11-14T22:13:20Z to ')
+  })
+
   test('of less than a minute it answers, and compares nothing', () => {
     const [file, page] = [join(folder, 'short.csv'), join(folder, 'short.html')]
     writeFileSync(file, 't_seconds,value\n1,5\n2,7\n3,2\n')
     const text = tideline('replay', '--trace', file, '--policy', 'fixed:60', '--html', page)
     expect(text).toContain('short: 3 rows')
-    expect(text).toContain('shorter than a minute: nothing to compare')
+    expect(text).toContain('too short a time is known to compare')
     expect(readFileSync(page, 'utf8')).not.toMatch(/NaN|undefined|<table/)
   })
 

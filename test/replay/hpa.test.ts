@@ -51,7 +51,7 @@ function service(capacity: number) {
     queueSeconds: 60,
     minReplicas: 1,
     maxReplicas: 100,
-    uncounted: 0,
+    counted: new Uint8Array(5000).fill(1),
   }
 }
 
