@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Labels, Target } from '../../src/model.ts'
-import type { PodQuery } from '../../src/ports.ts'
+import type { PodQuery, PodSelection } from '../../src/ports.ts'
 import { kubeClient } from '../../adapter/cluster/kubeClient.ts'
 import type { KubeClient } from '../../adapter/cluster/kubeClient.ts'
 import { PodWatch } from '../../adapter/cluster/pods.ts'
@@ -196,6 +196,59 @@ describe('PodWatch as discovery', () => {
     ).rejects.toMatchObject({ code: 'not-configured', message: expect.stringContaining('a=b=c') })
   })
 })
+
+describe('PodWatch as witness of start-ups', () => {
+  let told: string[]
+  const listen = (pods: PodWatch, asked: PodSelection) => {
+    told = []
+    const tell = (one: { pod: string; ms: number; witnessed: boolean }) =>
+      void told.push(`${one.pod} ${one.ms / 1000} ${one.witnessed ? 'witnessed' : 'found'}`)
+    running.push(pods.watchStartUps(asked, tell, stop.signal))
+  }
+
+  test('tells of those that are listed, and of those that it saw before they were ready', async () => {
+    listed.set('/api/v1/pods', [
+      pod('a'),
+      pod('other-app', { app: 'x' }),
+      pod('elsewhere', { namespace: 'ns2' }),
+    ])
+    listen(start(), { namespace: 'default', labelSelector: 'app=vision' })
+    await until('the one that is there', () => told.length === 1)
+    for (const name of ['b', 'c']) await tell('ADDED', starting(name))
+    await tell('MODIFIED', pod('b'))
+    await tell('MODIFIED', pod('b'))
+    await until('the one that came', () => told.length === 2)
+    listed.set('/api/v1/pods', [pod('a'), pod('b'), pod('c')])
+    await tell('ERROR', { code: 410, message: 'too old' })
+    await until('the one that came meanwhile', () => told.length === 3)
+    expect(told).toEqual(['uid-a 60 found', 'uid-b 60 witnessed', 'uid-c 60 found'])
+  })
+
+  test('all namespaces; who begins later hears of them too', async () => {
+    listed.set('/api/v1/pods', [pod('a'), pod('z', { namespace: 'ns2' })])
+    const pods = start()
+    await until('synced', () => pods.notSynced() === undefined)
+    listen(pods, { labelSelector: '' })
+    expect(told).toEqual(['uid-a 60 found', 'uid-z 60 found'])
+  })
+
+  test('a selector that does not parse is refused by name; one who is gone hears nothing', async () => {
+    const pods = start()
+    const asked = { labelSelector: 'a=b=c' }
+    await expect(pods.watchStartUps(asked, () => {}, stop.signal)).rejects.toMatchObject({
+      code: 'not-configured',
+      message: expect.stringContaining('a=b=c'),
+    })
+    await pods.watchStartUps({ labelSelector: '' }, () => {}, AbortSignal.abort())
+  })
+})
+
+/** A pod that has a node and was never ready. */
+function starting(name: string) {
+  const whole = pod(name, { ready: false })
+  const conditions = whole.status.conditions.filter(({ type }) => type === 'PodScheduled')
+  return { ...whole, status: { ...whole.status, conditions } }
+}
 
 describe('PodWatch as directory', () => {
   test('matches by labels, sees changes, keeps namespaces apart', async () => {
