@@ -22,6 +22,8 @@ export interface Sample {
   readonly timestampMs: number
   /** `delta`: start of the interval. `cumulative`: when the counter began, where the origin tells. */
   readonly startMs?: number
+  /** `delta`: the time that its origin told of by now. What came before `fromMs` is not known; undefined: all is. */
+  readonly covered?: { readonly fromMs: number; readonly untilMs: number }
 }
 
 /**
@@ -89,6 +91,8 @@ export interface Series {
   valueAt(index: number): number
   /** `cumulative`/`delta`: the sample's `startMs`; NaN where the origin gave none. */
   startAt(index: number): number
+  /** `delta`: the time that the samples cover together; undefined where they do not say. */
+  readonly covered?: NonNullable<Sample['covered']> | undefined
   /** Index of the first point later than `ms`; `length` if there is none. */
   firstAfter(ms: number): number
 }

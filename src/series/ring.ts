@@ -1,4 +1,4 @@
-import type { Labels, SampleKind, Series } from '../model.ts'
+import type { Labels, Sample, SampleKind, Series } from '../model.ts'
 
 /** Points a new ring has room for; most series of a short window never need more than two doublings. */
 const CAPACITY_MIN = 8
@@ -34,6 +34,7 @@ export class RingSeries implements Series {
   seenRound = 0
   /** True once the store has let go of it; a reader that still holds it sees its points unchanged. */
   ended = false
+  covered: Sample['covered']
 
   #points = new Float64Array(2 * CAPACITY_MIN)
   #starts: Float64Array | undefined
@@ -50,6 +51,13 @@ export class RingSeries implements Series {
     this.kind = identity.kind
     this.key = key
     this.#pointsMax = Math.max(2, pointsMax)
+  }
+
+  /** Takes in what one more sample says of the time that is known. */
+  cover({ fromMs, untilMs }: NonNullable<Sample['covered']>): void {
+    const from = Math.min(fromMs, this.covered?.fromMs ?? fromMs)
+    const until = Math.max(untilMs, this.covered?.untilMs ?? untilMs)
+    this.covered = { fromMs: from, untilMs: until }
   }
 
   get length(): number {

@@ -230,6 +230,7 @@ class BoundedSeriesStore implements SeriesStore {
     const outcome = accept(series, sample)
     this.#points += series.length - before
     if (outcome === 'stored-over-oldest') this.#evicted += 1
+    if (sample.covered !== undefined) series.cover(sample.covered)
     return outcome === 'out-of-order' || outcome === 'too-old' ? outcome : undefined
   }
 

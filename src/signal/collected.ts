@@ -11,11 +11,33 @@ import { evaluateWindow } from '../series/window.ts'
  *   must not see a fraction of the load. An increase stays what was counted.
  */
 export function evaluateCollected(series: Series, window: Signal['window']): WindowResult {
-  const { length, lastMs } = series
+  const { length, lastMs, covered } = series
+  if (covered !== undefined && (window.function === 'rate' || window.function === 'ewma'))
+    return evaluateCovered(series, window, covered)
   if (window.function !== 'rate' || series.kind === 'delta' || length < 2)
     return evaluateWindow(series, window, lastMs)
   // Windows are open on the left: one millisecond more takes the first point in.
   const collectedMs = lastMs - series.timeAt(0) + 1
   if (collectedMs >= window.durationMs) return evaluateWindow(series, window, lastMs)
   return evaluateWindow(series, { ...window, durationMs: collectedMs }, lastMs)
+}
+
+/** Share of a window that must be known for a rate to be told: a second is too short to stand for a minute. */
+const KNOWN_MIN = 0.25
+
+/**
+ * Counts whose time is known, such as reports: the window ends with the last step that is told whole, and is only
+ * as long as what is known. So a restarted adapter tells the load, or that it does not know yet.
+ */
+function evaluateCovered(
+  series: Series,
+  window: Signal['window'],
+  { fromMs, untilMs }: NonNullable<Series['covered']>,
+): WindowResult {
+  const whole = series.firstAfter(untilMs)
+  if (whole === 0) return { state: 'warming-up' }
+  const endMs = series.timeAt(whole - 1)
+  const durationMs = Math.min(window.durationMs, endMs - fromMs)
+  if (durationMs < KNOWN_MIN * window.durationMs) return { state: 'warming-up' }
+  return evaluateWindow(series, { ...window, durationMs }, endMs)
 }

@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createInlet } from '../../adapter/push/inlet.ts'
+import type { Target } from '../../src/model.ts'
 import type { PushReport, TargetDiscovery } from '../../src/ports.ts'
 import { createSeriesStore } from '../../src/series/store.ts'
+import { evaluateCollected } from '../../src/signal/collected.ts'
 import { pushSource } from '../../src/sources/push/push.ts'
 import { bucketEnds, spread } from '../../src/sources/push/spread.ts'
 import { ManualClock } from '../kit/manualClock.ts'
@@ -153,6 +155,27 @@ describe('a pod that falls silent', () => {
     expect(sink.ends).toEqual([])
   })
 
+  test('or has not reported yet, after a start of ours, fails as soon as another is heard', async () => {
+    const present = ['vision/v-0', 'vision/v-1'].map((id) => ({ id, url: 'http://192.0.2.1/', labels: {} })) // prettier-ignore
+    const told: { publish?: (targets: readonly Target[]) => void } = {}
+    const discovery: TargetDiscovery = {
+      async watch(_query, publish, signal) {
+        told.publish = publish
+        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      },
+    }
+    const { send, sink } = begin({ pods: { labelSelector: 'a=b' } }, discovery)
+    expect(send()).toMatchObject({ outcome: 'refused', reason: 'unavailable' })
+    told.publish?.(present)
+    expect(sink.failures).toEqual([])
+    expect(send()).toEqual({ outcome: 'accepted' })
+    expect(sink.failures).toMatchObject([{ origin: 'vision/v-1', code: 'timeout' }])
+    // One that joins brings no load at once.
+    told.publish?.([...present, { id: 'vision/v-2', url: 'http://192.0.2.1/', labels: {} }])
+    expect(send({ sequence: 2 })).toEqual({ outcome: 'accepted' })
+    expect(sink.failures).toHaveLength(1)
+  })
+
   test('of which nothing was ever heard fails where it must report', async () => {
     const discovery: TargetDiscovery = {
       async watch(_query, publish, signal) {
@@ -187,6 +210,78 @@ test('a source that was changed knows which reports are in its series', async ()
     await done
   }
   expect(outcomes).toEqual(['accepted', 'duplicate'])
+})
+
+describe('the rate that a store gives of reports', () => {
+  const SECOND = 1000
+  const window = { function: 'rate', durationMs: 20 * SECOND, quantile: 0 } as const
+
+  /** A source whose reports go to a store, as of a process that counts ten a second. */
+  function counting() {
+    const clock = new ManualClock(1_700_000_000_300)
+    const store = createSeriesStore(
+      {
+        ...{ labelsMax: 64, labelLengthMax: 1024, futureToleranceMs: 5000 },
+        ...{ seriesMax: 100, pointsPerSeriesMax: 4000, historyMs: 3_600_000 },
+      },
+      clock,
+    )
+    const inlet = createInlet()
+    const stop = new AbortController()
+    stops.push(stop)
+    const secrets = { read: () => Promise.reject(new Error('no secrets here')) }
+    const deps = { name: 'push', clock, sink: store, pushed: inlet, log: new RecordingLogger() }
+    void pushSource.create(pushSource.schema.parse({}), { ...deps, secrets }).run(stop.signal)
+    const startMs = clock.nowMs()
+    const tell = (sequence: number, instance = 'a') => {
+      const endMs = startMs + sequence * SECOND
+      const one = { namespace: 'vision', pod: 'v-0', service: 'detector', instance, sequence }
+      const told = { ...one, startMs: endMs - SECOND, endMs, counts: [counted(10)] }
+      expect(inlet.report(told)).toEqual({ outcome: 'accepted' })
+    }
+    const rate = () => {
+      const selection = { source: 'push', metric: 'inference_requests', matchers: [] }
+      const [series] = store.select(selection)
+      return series === undefined ? 'none' : evaluateCollected(series, window)
+    }
+    return { clock, tell, rate }
+  }
+
+  /** Reports of the sequences, each when it ends, and what the rate was after each of them. */
+  async function rates(from: number, to: number): Promise<(number | string)[]> {
+    const { clock, tell, rate } = counting()
+    await clock.advance((from - 1) * SECOND)
+    const seen: (number | string)[] = []
+    for (let sequence = from; sequence <= to; sequence += 1) {
+      await clock.advance(SECOND)
+      tell(sequence)
+      const told = rate()
+      seen.push(typeof told === 'string' || told.state !== 'value' ? 'unknown' : told.value)
+    }
+    return seen
+  }
+
+  test('is the load once a quarter of the window is known, where the process ran before', async () => {
+    const seen = await rates(100, 140)
+    expect(seen.slice(0, 5)).toEqual(Array(5).fill('unknown'))
+    for (const value of seen.slice(5)) expect(value).toBeCloseTo(10, 9)
+  })
+
+  test('counts a process that began just now for the whole window, in which it was not', async () => {
+    const seen = await rates(1, 30)
+    expect(seen[0]).toBe(7 / 20)
+    // Whole steps: a second ends 0.7 s after the process began, and each second from then on.
+    for (const [index, value] of seen.slice(0, 20).entries())
+      expect(value).toBe((7 + 10 * index) / 20)
+    for (const value of seen.slice(20)) expect(value).toBe(10)
+  })
+
+  test('takes in what was told late of the time before', async () => {
+    const { clock, tell, rate } = counting()
+    await clock.advance(60 * SECOND)
+    for (const sequence of [60, 57, 59, 58, 56, 55, 54]) tell(sequence)
+    expect(rate()).toMatchObject({ state: 'value', value: expect.closeTo(10, 9) })
+  })
 })
 
 test.each(['100ms', '1s', '2s'])('the store takes all of a report, in steps of %s', (bucket) => {

@@ -14,6 +14,7 @@ import { failureOf } from '../failure.ts'
 import { mistakeOf, senderMistake } from './check.ts'
 import { pushConfigSchema } from './config.ts'
 import type { PushConfig } from './config.ts'
+import { Coverage } from './coverage.ts'
 import { AHEAD_MAX_MS } from './points.ts'
 import { Measuring } from './processes.ts'
 import type { Processes } from './processes.ts'
@@ -24,6 +25,7 @@ import { Sequences } from './sequences.ts'
 const INSTANCES_MAX = 16
 const DISCOVERY_RETRY_MS = 5000
 const DISCOVERY = 'discovery'
+const BLIND = 'which pods are to report is not known yet'
 
 /**
  * Takes what services report of themselves. Each pod is an origin, `namespace/pod`. One that falls silent fails
@@ -70,6 +72,8 @@ function ledgerOf(inlet: PushInlet | undefined): Map<string, Account> {
 interface Pod extends Account {
   heardMs: number
   state: 'reporting' | 'awaited' | 'failing' | 'ended'
+  /** Of the series that there are now. */
+  coverage?: Coverage | undefined
 }
 
 class Receiver implements PushReceiver {
@@ -80,6 +84,7 @@ class Receiver implements PushReceiver {
   readonly #measuring: Measuring
   /** Pods that there are, once that is known. */
   #present: ReadonlySet<string> | undefined
+  #heard = false
 
   constructor(config: PushConfig, deps: SourceDeps) {
     this.#config = config
@@ -110,6 +115,7 @@ class Receiver implements PushReceiver {
     const { maxAge, bucket, seriesPerPod } = this.#config
     const mistake = mistakeOf(report)
     if (mistake !== undefined) return refused('invalid', mistake)
+    if (this.#isBlind()) return refused('unavailable', BLIND)
     const nowMs = clock.nowMs()
     if (report.endMs > nowMs + AHEAD_MAX_MS)
       return refused(
@@ -133,12 +139,12 @@ class Receiver implements PushReceiver {
     if (known === 'counted') return { outcome: 'duplicate' }
     if (known === 'forgotten')
       return refused('too-old', `sequence ${report.sequence} was overtaken by too many others`)
-    const samples = samplesOf(report, bucket)
+    pod.coverage ??= new Coverage()
+    const samples = samplesOf(report, bucket, pod.coverage.add(report))
+    this.#hear(pod, monotonicMs)
     const written = sink.write({ source: name, origin, atMs: nowMs, samples, complete: false })
     // Counted even where only a part was taken: the same report again would count that part twice.
     instance.sequences.count(report.sequence)
-    pod.state = 'reporting'
-    pod.heardMs = monotonicMs
     if (written.taken < samples.length)
       return refused('limit', `not stored: ${[...written.refused.keys()].join(', ')}`)
     return { outcome: 'accepted' }
@@ -148,16 +154,33 @@ class Receiver implements PushReceiver {
     const { name, sink, clock } = this.#deps
     const mistake = senderMistake(told)
     if (mistake !== undefined) return refused('invalid', mistake)
+    if (this.#isBlind()) return refused('unavailable', BLIND)
     const origin = `${told.namespace}/${told.pod}`
     const pod = this.#podOf(origin, clock.monotonicMs())
     if (pod === undefined) return refused('limit', 'more pods report than may')
     // Its processes are origins of their own: what it failed of before one reported is over.
     if (told.process !== '' && pod.state === 'failing' && pod.processes.size === 0)
       sink.end(name, origin)
-    const outcome = this.#measuring.measure(pod.processes, told)
+    this.#hear(pod, clock.monotonicMs())
+    return this.#measuring.measure(pod.processes, told)
+  }
+
+  /** While it is not known who must report, nobody can tell whether all did. */
+  #isBlind(): boolean {
+    const { pods } = this.#config
+    return pods !== undefined && this.#deps.discovery !== undefined && this.#present === undefined
+  }
+
+  #hear(pod: Pod, nowMs: number): void {
     pod.state = 'reporting'
-    pod.heardMs = clock.monotonicMs()
-    return outcome
+    pod.heardMs = nowMs
+    if (this.#heard) return
+    this.#heard = true
+    // After a start of ours a sum over the quickest is not the whole. Pods that join later bring no load at once.
+    for (const origin of this.#present ?? []) {
+      const other = this.#pods.get(origin)
+      if (other?.state === 'awaited') this.#fail(origin, other, 'no report yet')
+    }
   }
 
   #podOf(origin: string, heardMs: number): Pod | undefined {
@@ -199,7 +222,8 @@ class Receiver implements PushReceiver {
       const silentMs = nowMs - pod.heardMs
       const gone = this.#present?.has(origin) === false
       if (silentMs >= goneAfter && gone && pod.state !== 'ended') this.#end(origin, pod)
-      else if (silentMs >= goneAfter && !gone && isAlive(pod)) this.#fail(origin, pod, silentMs)
+      else if (silentMs >= goneAfter && !gone && isAlive(pod))
+        this.#fail(origin, pod, `no report for ${Math.round(silentMs / 1000)} s`)
       if (!gone) this.#measuring.look(pod.processes, nowMs)
       const expected = this.#present?.has(origin) === true
       if (!expected && silentMs > Math.max(goneAfter, maxAge + AHEAD_MAX_MS))
@@ -213,18 +237,18 @@ class Receiver implements PushReceiver {
     }
   }
 
-  #fail(origin: string, pod: Pod, silentMs: number): void {
+  #fail(origin: string, pod: Pod, message: string): void {
     const { clock, log, name, sink } = this.#deps
     pod.state = 'failing'
     // Those that measure fail by themselves.
     if (pod.instances.size === 0 && pod.processes.size > 0) return
-    const message = `no report for ${Math.round(silentMs / 1000)} s`
     sink.fail(name, origin, { code: 'timeout', message, atMs: clock.nowMs() })
     log.warn('origin-failing', { source: name, origin, code: 'timeout', message })
   }
 
   #end(origin: string, pod: Pod): void {
     pod.state = 'ended'
+    pod.coverage = undefined
     this.#measuring.endAll(pod.processes)
     this.#deps.sink.end(this.#deps.name, origin)
   }

@@ -7,7 +7,11 @@ import { bucketEnds, spread } from './spread.ts'
  * `inference_latency_seconds_bucket{le}`, `_sum` and `_count`, with the labels namespace, pod, service, model
  * and version.
  */
-export function samplesOf(report: PushReport, bucketMs: number): Sample[] {
+export function samplesOf(
+  report: PushReport,
+  bucketMs: number,
+  covered: NonNullable<Sample['covered']>,
+): Sample[] {
   const ends = bucketEnds(report, bucketMs)
   return report.counts.flatMap((counts) => {
     const labels = labelsOf(report, counts)
@@ -20,7 +24,7 @@ export function samplesOf(report: PushReport, bucketMs: number): Sample[] {
       values.map((value, index): Sample => {
         const timestampMs = ends[index] ?? NaN
         const startMs = timestampMs - bucketMs
-        return { metric, labels: own, kind: 'delta', value, timestampMs, startMs }
+        return { metric, labels: own, kind: 'delta', value, timestampMs, startMs, covered }
       }),
     )
   })
