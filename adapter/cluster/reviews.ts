@@ -15,6 +15,7 @@ export function tokenReviewPoster(client: KubeClient) {
     return {
       // The API server leaves a false `authenticated` out.
       authenticated: status['authenticated'] === true,
+      error: textOr(status['error'], ''),
       user: {
         username: textOr(user['username'], ''),
         uid: textOr(user['uid'], ''),

@@ -23,6 +23,7 @@ export interface TokenReviewDeps {
 
 const VERDICTS_MAX = 4_096
 const TOKEN_BYTES_MAX = 16_384
+const MESSAGE_MAX = 400
 
 /**
  * Reviews bearer tokens through the API server. Verdicts, good and bad, are kept for 10 s under a hash of the
@@ -42,8 +43,11 @@ export function apiTokenReviewer(deps: TokenReviewDeps): TokenReviewer {
 
 function verdictOf(status: TokenReviewStatus): TokenVerdict {
   const name = status.user?.username ?? ''
-  if (!status.authenticated || name === '')
-    return { authenticated: false, message: 'the API server does not accept the bearer token' }
+  if (!status.authenticated || name === '') {
+    const why = status.error === undefined || status.error === '' ? '' : `: ${status.error}`
+    const message = `the API server does not accept the bearer token${why}`
+    return { authenticated: false, message: message.slice(0, MESSAGE_MAX) }
+  }
   const uid = status.user?.uid ?? ''
   return {
     authenticated: true,
