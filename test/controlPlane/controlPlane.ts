@@ -30,8 +30,15 @@ export interface ControlPlane extends Pick<KubeApi, 'api' | 'apply' | 'pathOf'> 
   readonly kubeconfig: string
   readonly server: string
   readonly folder: string
-  /** Whose client certificates the API server takes, and that of the aggregator's own ones. */
-  readonly certs: { readonly cluster: Authority; readonly frontProxy: Authority }
+  /**
+   * Whose client certificates the API server takes, that of the aggregator's own ones, and the key that tokens are
+   * signed with.
+   */
+  readonly certs: {
+    readonly cluster: Authority
+    readonly frontProxy: Authority
+    readonly tokens: { readonly key: string }
+  }
   /** A kubeconfig of the service account, with a token of the API server. */
   accountKubeconfig(namespace: string, name: string): Promise<string>
   accountToken(namespace: string, name: string): Promise<string>

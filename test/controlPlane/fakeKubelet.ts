@@ -11,6 +11,7 @@ export interface Pod {
   }
   readonly spec: {
     readonly nodeName?: string
+    readonly serviceAccountName?: string
     readonly containers: readonly { readonly name: string; readonly image: string }[]
   }
   readonly status: {

@@ -20,7 +20,7 @@ export interface DirectAnswer {
 
 /** Asks the adapter itself, past the API server, and verifies it as the API server does. */
 export function askDirectly(
-  world: World,
+  world: Pick<World, 'plane' | 'adapterPort'>,
   { path, headers = {}, client }: DirectAsk,
 ): Promise<DirectAnswer> {
   const identity =

@@ -31,8 +31,7 @@ export function changed(
 /** The adapter is a process on this machine: its Service is a name for the loopback address. */
 export function onLoopback(objects: readonly KubeObject[], port: number): KubeObject[] {
   const services = changed(objects, 'Service', (_object, spec) => {
-    delete spec['selector']
-    delete spec['ports']
+    for (const field of ['selector', 'ports', 'clusterIP']) delete spec[field]
     Object.assign(spec, { type: 'ExternalName', externalName: '127.0.0.1' })
   })
   return changed(services, 'APIService', (_object, spec) => {

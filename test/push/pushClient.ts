@@ -1,5 +1,5 @@
 import { Client, credentials, Metadata, ServerCredentials, status } from '@grpc/grpc-js'
-import type { ChannelCredentials, Server, ServiceError } from '@grpc/grpc-js'
+import type { ChannelCredentials, ChannelOptions, Server, ServiceError } from '@grpc/grpc-js'
 import { openPort } from '../../adapter/external-scaler/port.ts'
 import type { PushServerDeps } from '../../adapter/push/ports.ts'
 import { createPushServer } from '../../adapter/push/server.ts'
@@ -36,8 +36,9 @@ export class PushClient {
     port: number,
     methods: Awaited<ReturnType<typeof loadPush>>,
     channel: ChannelCredentials = credentials.createInsecure(),
+    options: ChannelOptions = {},
   ) {
-    this.#client = new Client(`localhost:${port}`, channel)
+    this.#client = new Client(`localhost:${port}`, channel, options)
     this.#methods = methods
   }
 
