@@ -264,20 +264,9 @@ async function createEngine(
   initial: Config,
   { log, client, discovery, pushed }: EngineSurroundings,
 ) {
-  const { limits, evaluation } = initial.adapter
-  const store = createSeriesStore(
-    {
-      seriesMax: limits.series,
-      pointsPerSeriesMax: limits.pointsPerSeries,
-      historyMs: limits.history,
-      futureToleranceMs: 5000,
-      labelsMax: 64,
-      labelLengthMax: 1024,
-    },
-    clock,
-  )
+  const store = seriesStore(initial.adapter.limits)
   const board = createBoard()
-  const intervalMs = evaluation.interval
+  const intervalMs = initial.adapter.evaluation.interval
   const startUps = discovery === undefined ? {} : { startUps: discovery }
   const evaluator = createEvaluator({ clock, view: store, board, log, intervalMs, ...startUps })
   const remembering = await openState(initial.adapter.state, evaluator, { clock, log })
@@ -286,10 +275,10 @@ async function createEngine(
     clock,
     ...(client === undefined ? {} : { client }),
   })
-  const windowsOf = configuredWindows(initial.adapter.windowStore, { clock, secrets })
+  const windows = configuredWindows(initial.adapter.windowStore, { clock, secrets, log })
   const depsOf = (name: string) => ({
     name,
-    windows: windowsOf(name),
+    windows: windows.of(name),
     clock,
     sink: store,
     secrets,
@@ -325,9 +314,24 @@ async function createEngine(
       store: () => store.counters(),
       evaluator: () => evaluator.counters(),
       config: () => configFiles.state(),
+      windowStore: windows.account,
       sources: () => sources().map(({ name }) => ({ name, origins: store.origins(name) })),
     },
   }
+}
+
+function seriesStore(limits: Config['adapter']['limits']) {
+  return createSeriesStore(
+    {
+      seriesMax: limits.series,
+      pointsPerSeriesMax: limits.pointsPerSeries,
+      historyMs: limits.history,
+      futureToleranceMs: 5000,
+      labelsMax: 64,
+      labelLengthMax: 1024,
+    },
+    clock,
+  )
 }
 
 /** What is fixed when the process starts; a change of it is taken at the next start, and said so. */

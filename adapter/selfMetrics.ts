@@ -2,6 +2,8 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { OriginHealth } from '../src/model.ts'
 import type { SignalReader } from '../src/ports.ts'
+import type { WindowStoreCalls } from './windowStoreMetrics.ts'
+import { windowStoreMetrics } from './windowStoreMetrics.ts'
 import { OBSERVED, OBSERVED_DATA, OBSERVED_LEFT_OUT, observedOf, READINGS } from './observed.ts'
 
 export interface SelfMetricsSources {
@@ -16,6 +18,8 @@ export interface SelfMetricsSources {
   evaluator(): { readonly missedTicks: number; readonly lastDurationMs: number }
   config(): { readonly generation: number; readonly problems: readonly string[] }
   sources(): readonly { name: string; origins: ReadonlyMap<string, OriginHealth> }[]
+  /** Calls of the window store that replicas share, by source and kind of call. */
+  windowStore: WindowStoreCalls
   /** Of what is written to HPAs; undefined where that is off. */
   behavior():
     | {
@@ -54,6 +58,7 @@ export function createSelfMetrics(from: SelfMetricsSources): SelfMetrics {
   startUpMetrics(registry, from)
   sourceMetrics(registry, from)
   behaviorMetrics(registry, from)
+  windowStoreMetrics(registry, from.windowStore)
   const requests = new Histogram({
     name: 'tideline_request_duration_seconds',
     help: 'Time to answer a request of the metrics API.',

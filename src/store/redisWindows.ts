@@ -1,10 +1,11 @@
 import { TidelineError } from '../errors.ts'
-import type { Clock, WindowPosition, WindowState, WindowStore } from '../ports.ts'
+import type { Clock, WindowChange, WindowPosition, WindowState, WindowStore } from '../ports.ts'
+import { Gate } from '../sources/poll.ts'
 import type { Reply } from '../sources/redis/reply.ts'
 import { failureOfReply, valueOf } from '../sources/redis/reply.ts'
-import type { Answer, Question, Route } from '../sources/redis/routes.ts'
-import { failureOf } from '../sources/failure.ts'
-import { abortable, withDeadline } from '../sources/poll.ts'
+import type { Route } from '../sources/redis/routes.ts'
+import { evictionIn, pageOf, positionOf } from './redisAnswers.ts'
+import { Rounds } from './redisRounds.ts'
 import type { Script } from './redisScripts.ts'
 import { CHANGES, COMMIT } from './redisScripts.ts'
 
@@ -15,11 +16,14 @@ export interface RedisWindowsSettings {
   readonly prefix: string
   /** What is not changed for so long is forgotten. */
   readonly keepMs: number
+  /** Told when Redis may drop keys, and with undefined when it may not any more. */
+  readonly evicts?: (policy: string | undefined) => void
 }
 
-/** Long enough for the whole state of a hundred partitions, which a process reads when it starts. */
-const TIMEOUT_MS = 3000
-const POSITION_FIELDS = 4
+/** Contents in one page: so many bytes come in time over a slow network, and Redis serves others between pages. */
+const PAGE_BYTES = 1024 * 1024
+/** Partitions whose whole state is read at one time. */
+const WHOLE_READS = 4
 
 /**
  * Windows in Redis, for all replicas of the adapter. Each partition has four keys in one slot, which one script
@@ -29,22 +33,122 @@ const POSITION_FIELDS = 4
  * it, so its writer meets a conflict, reads on from there, and comes to the same counts.
  */
 export function redisWindows(settings: RedisWindowsSettings): WindowStore {
-  const { prefix, keepMs } = settings
-  const rounds = new Rounds(settings)
-  const keysOf = (partition: string) =>
-    ['position', 'buckets', 'changed', 'starts'].map((part) => `${prefix}{${partition}}:${part}`)
+  return new RedisWindows(settings)
+}
 
-  async function run(
+type Since = Pick<WindowPosition, 'lineage' | 'offset'>
+type Found = WindowState & { readonly whole: boolean }
+
+class RedisWindows implements WindowStore {
+  readonly shared = true
+  readonly #settings: RedisWindowsSettings
+  readonly #rounds: Rounds
+  readonly #wholeReads = new Gate(WHOLE_READS)
+
+  constructor(settings: RedisWindowsSettings) {
+    this.#settings = settings
+    this.#rounds = new Rounds(settings)
+  }
+
+  load(partition: string, signal: AbortSignal): Promise<WindowState | undefined> {
+    void this.#lookForEviction(partition, signal).catch(() => undefined)
+    return this.#readWhole(partition, signal)
+  }
+
+  async commit(
+    partition: string,
+    { expected, next, buckets, keepFromMs }: WindowChange,
+    signal: AbortSignal,
+  ): Promise<'done' | { readonly conflict: WindowPosition | undefined }> {
+    const answer = await this.#run(
+      COMMIT,
+      partition,
+      [
+        ...[expected?.lineage ?? '', String(expected?.offset ?? 0)],
+        ...[next.lineage, String(next.offset), String(next.throughMs), next.memo],
+        ...[String(keepFromMs), String(this.#settings.keepMs)],
+        ...[...buckets].flatMap(([startMs, content]) => [String(startMs), content]),
+      ],
+      signal,
+    )
+    if (answer === 1) return 'done'
+    return { conflict: positionOf(answer, partition) }
+  }
+
+  async changes(
+    asked: ReadonlyMap<string, Since | undefined>,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Found>> {
+    const read = (partition: string, since: Since | undefined) =>
+      since === undefined
+        ? this.#readWhole(partition, signal)
+        : this.#read(partition, since, signal)
+    const found = await Promise.all(
+      [...asked].map(
+        async ([partition, since]) => [partition, await read(partition, since)] as const,
+      ),
+    )
+    return new Map(found.flatMap(([name, state]) => (state === undefined ? [] : [[name, state]])))
+  }
+
+  close(): Promise<void> {
+    this.#settings.route.close()
+    return Promise.resolve()
+  }
+
+  /** Whole states are large: a few at a time. */
+  async #readWhole(partition: string, signal: AbortSignal): Promise<Found | undefined> {
+    let found: Found | undefined
+    const read = async () => void (found = await this.#read(partition, undefined, signal))
+    await this.#wholeReads.pass(read, signal)
+    signal.throwIfAborted()
+    return found
+  }
+
+  async #read(
+    partition: string,
+    since: Since | undefined,
+    signal: AbortSignal,
+  ): Promise<Found | undefined> {
+    const buckets = new Map<number, string>()
+    let whole = false
+    let known = since
+    let last: readonly [score: string, start: string] = ['', '']
+    for (;;) {
+      const from = [known?.lineage ?? '', String(known?.offset ?? 0), ...last]
+      const answer = await this.#run(CHANGES, partition, [...from, String(PAGE_BYTES)], signal)
+      const page = pageOf(answer, partition)
+      if (page === undefined) return undefined
+      // Of another lineage, or gone back: what was read before is of no use.
+      if (page.whole) buckets.clear()
+      whole ||= page.whole
+      for (const [startMs, content] of page.buckets) buckets.set(startMs, content)
+      if (page.last[1] === '') return { position: page.position, buckets, whole }
+      known = page.position
+      last = page.last
+    }
+  }
+
+  /** It makes no difference to what is read, so nothing waits for it and nothing fails with it. */
+  async #lookForEviction(partition: string, signal: AbortSignal): Promise<void> {
+    const [key = ''] = this.#keysOf(partition)
+    const answer = await this.#rounds.ask({ key, commands: [['INFO', 'memory']] }, signal)
+    const [reply] = answer instanceof TidelineError ? [] : answer
+    if (reply === undefined || 'error' in reply) return
+    this.#settings.evicts?.(evictionIn(String(reply.value)))
+  }
+
+  async #run(
     script: Script,
     partition: string,
     parameters: readonly string[],
     signal: AbortSignal,
   ): Promise<unknown> {
-    const keys = keysOf(partition)
+    const keys = this.#keysOf(partition)
     const [key = ''] = keys
     const ask = async (command: string, which: string) => {
       const commands = [[command, which, String(keys.length), ...keys, ...parameters] as const]
-      const answer = await rounds.ask({ key, commands }, signal)
+      const answer = await this.#rounds.ask({ key, commands }, signal)
       if (answer instanceof TidelineError) throw answer
       return answer[0]
     }
@@ -56,138 +160,14 @@ export function redisWindows(settings: RedisWindowsSettings): WindowStore {
     return valueOf(reply, key)
   }
 
-  async function read(
-    partition: string,
-    since: { readonly lineage: string; readonly offset: number } | undefined,
-    signal: AbortSignal,
-  ): Promise<(WindowState & { readonly whole: boolean }) | undefined> {
-    const parameters = [since?.lineage ?? '', String(since?.offset ?? 0)]
-    return stateOf(await run(CHANGES, partition, parameters, signal), partition)
-  }
-
-  return {
-    shared: true,
-    load: (partition, signal) => read(partition, undefined, signal),
-    async commit(partition, { expected, next, buckets, keepFromMs }, signal) {
-      const answer = await run(
-        COMMIT,
-        partition,
-        [
-          ...[expected?.lineage ?? '', String(expected?.offset ?? 0)],
-          ...[next.lineage, String(next.offset), String(next.throughMs), next.memo],
-          ...[String(keepFromMs), String(keepMs)],
-          ...[...buckets].flatMap(([startMs, content]) => [String(startMs), content]),
-        ],
-        signal,
-      )
-      if (answer === 1) return 'done'
-      return { conflict: positionOf(answer, partition) }
-    },
-    async changes(asked, signal) {
-      const found = await Promise.all(
-        [...asked].map(
-          async ([partition, since]) => [partition, await read(partition, since, signal)] as const,
-        ),
-      )
-      return new Map(found.flatMap(([name, state]) => (state === undefined ? [] : [[name, state]])))
-    },
-    close() {
-      settings.route.close()
-      return Promise.resolve()
-    },
+  #keysOf(partition: string): readonly string[] {
+    const { prefix } = this.#settings
+    return ['position', 'buckets', 'changed', 'starts'].map(
+      (part) => `${prefix}{${partition}}:${part}`,
+    )
   }
 }
 
 function isUnknownScript(reply: Reply | undefined): boolean {
   return reply !== undefined && 'error' in reply && reply.error.startsWith('NOSCRIPT')
-}
-
-function stateOf(answer: unknown, partition: string) {
-  const position = positionOf(answer, partition)
-  if (position === undefined) return undefined
-  const [whole, pairs]: readonly unknown[] = Array.isArray(answer)
-    ? answer.slice(POSITION_FIELDS)
-    : []
-  if (!Array.isArray(pairs)) throw unreadable(partition)
-  const buckets = new Map<number, string>()
-  for (let index = 0; index + 1 < pairs.length; index += 2) {
-    const [startMs, content]: readonly unknown[] = [Number(pairs[index]), pairs[index + 1]]
-    if (!Number.isFinite(startMs) || typeof content !== 'string') throw unreadable(partition)
-    buckets.set(Number(startMs), content)
-  }
-  return { position, buckets, whole: whole === 1 }
-}
-
-function positionOf(answer: unknown, partition: string): WindowPosition | undefined {
-  if (!Array.isArray(answer)) throw unreadable(partition)
-  if (answer.length === 0) return undefined
-  const [lineage, offset, through, memo]: readonly unknown[] = answer
-  const position = { offset: Number(offset), throughMs: Number(through) }
-  if (
-    typeof lineage !== 'string' ||
-    typeof memo !== 'string' ||
-    typeof offset !== 'string' ||
-    typeof through !== 'string' ||
-    !Number.isSafeInteger(position.offset) ||
-    !Number.isFinite(position.throughMs)
-  )
-    throw unreadable(partition)
-  return { lineage, memo, ...position }
-}
-
-function unreadable(partition: string): TidelineError {
-  return new TidelineError(
-    'bad-response',
-    `the window of ${partition} in Redis was not written by this version: delete its keys`,
-  )
-}
-
-interface Asked {
-  readonly question: Question
-  readonly answered: (answer: Answer) => void
-}
-
-/** Puts what is asked at one time into one round trip. */
-class Rounds {
-  readonly #settings: RedisWindowsSettings
-  #waiting: Asked[] = []
-  #running = false
-
-  constructor(settings: RedisWindowsSettings) {
-    this.#settings = settings
-  }
-
-  ask(question: Question, signal: AbortSignal): Promise<Answer> {
-    const asked = new Promise<Answer>((answered) => this.#waiting.push({ question, answered }))
-    if (!this.#running) void this.#run()
-    return abortable(asked, signal)
-  }
-
-  async #run(): Promise<void> {
-    this.#running = true
-    // Whoever asks in this very step goes along.
-    await Promise.resolve()
-    while (this.#waiting.length > 0) {
-      const round = this.#waiting
-      this.#waiting = []
-      await this.#round(round)
-    }
-    this.#running = false
-  }
-
-  async #round(round: readonly Asked[]): Promise<void> {
-    const { route, clock } = this.#settings
-    const questions = round.map(({ question }) => question)
-    const answered = (index: number, answer: Answer) => round[index]?.answered(answer)
-    await withDeadline(clock, TIMEOUT_MS, undefined, async (deadline) => {
-      try {
-        await route.ask(questions, answered, deadline)
-      } catch (thrown) {
-        const failure = deadline.aborted
-          ? new TidelineError('timeout', `Redis had no answer within ${TIMEOUT_MS} ms`, thrown)
-          : failureOf(thrown)
-        for (const one of round) one.answered(failure)
-      }
-    })
-  }
 }

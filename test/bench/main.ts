@@ -5,6 +5,7 @@ import { benchForecast } from './forecast.ts'
 import { benchKafkaEvents } from './kafkaEvents.ts'
 import { benchKafkaLag } from './kafkaLag.ts'
 import { benchMetricsApi } from './metricsApi.ts'
+import { benchWindowStore } from './windowStore.ts'
 
 const LIMIT_MS = 300_000
 const late = setTimeout(() => {
@@ -17,6 +18,7 @@ const rows = [
   ...benchForecast(),
   ...(await benchKafkaLag()),
   ...(await benchKafkaEvents()),
+  ...(await benchWindowStore()),
 ]
 for (const { what, value, unit } of rows) {
   console.log(`${what.padEnd(60)} ${value.toFixed(2)} ${unit}`)

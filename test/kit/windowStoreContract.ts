@@ -171,6 +171,44 @@ const CLAUSES: readonly (readonly [string, (harness: WindowStoreHarness) => Prom
       for (const name of names) expect(found.get(name)?.buckets.get(1000)).toBe(name)
     },
   ],
+  [
+    'what is larger than one answer is read whole, also while it changes',
+    async ({ store, other }) => {
+      const large = (text: string) => text.repeat(100_000)
+      const starts = Array.from({ length: 60 }, (_, index) => index * 250)
+      const filled = Object.fromEntries(starts.map((start) => [start, large('a')]))
+      await store.commit('t/0', change(undefined, at(0), filled), never)
+      let offset = 0
+      let reading = true
+      const changing = (async () => {
+        while (reading) {
+          const one = { [starts[offset % starts.length] ?? 0]: large(`b${offset}`) }
+          await store.commit('t/0', change(at(offset), at(offset + 1), one), never)
+          offset += 1
+        }
+      })()
+      const readings = []
+      for (let round = 0; round < 5; round += 1) readings.push(await other.load('t/0', never))
+      const since = { lineage: 'a', offset: 0 }
+      const changes = (await other.changes(new Map([['t/0', since]]), never)).get('t/0')
+      reading = false
+      await changing
+      expect(changes?.whole).toBe(false)
+      for (const found of [...readings, changes]) {
+        // Message n set bucket n: so the buckets as of an offset are known.
+        const wanted = new Map(found === changes ? [] : starts.map((start) => [start, large('a')]))
+        for (let n = 0; n < (found?.position.offset ?? -1); n += 1)
+          wanted.set(starts[n % starts.length] ?? 0, large(`b${n}`))
+        const shown = (buckets: ReadonlyMap<number, string> | undefined) =>
+          Object.fromEntries(
+            [...(buckets ?? [])]
+              .toSorted(([a], [b]) => a - b)
+              .map(([start, content]) => [start, `${content.slice(0, 5)} ${content.length}`]),
+          )
+        expect(shown(found?.buckets)).toEqual(shown(wanted))
+      }
+    },
+  ],
   ['two writers and a reader: nothing is counted twice, nothing is missed', exactlyOnce],
 ]
 

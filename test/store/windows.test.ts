@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import type { WindowStore } from '../../src/ports.ts'
 import type { RedisConnection } from '../../src/sources/redis/connection.ts'
@@ -15,9 +15,12 @@ import { startRedis, startRedisCluster } from '../setup/redisServer.ts'
 const KEEP_MS = 3_600_000
 const never = new AbortController().signal
 
+function connectionOf(connection: unknown): RedisConnection {
+  return z.strictObject(redisConnectionShape).parse(connection)
+}
+
 function opened(connection: unknown, prefix = 'tideline:'): WindowStore {
-  const config: RedisConnection = z.strictObject(redisConnectionShape).parse(connection)
-  const route = routeOf(config, secretsFrom({}))
+  const route = routeOf(connectionOf(connection), secretsFrom({}))
   return redisWindows({ route, clock: systemClock, prefix, keepMs: KEEP_MS })
 }
 
@@ -87,6 +90,66 @@ test('what another wrote there, a server that is away or hangs: told for what it
   await own.stop()
   await expect(store.load('t/2', never)).rejects.toMatchObject({ code: 'refused' })
   await store.close()
+})
+
+describe('a Redis whose memory is full', () => {
+  test.each(['position', 'buckets', 'changed', 'starts'])(
+    'has dropped %s: all is lost, and nothing of it is taken for a part that is whole',
+    async (part) => {
+      await server.admin.flushall()
+      const store = opened({ url: `redis://127.0.0.1:${server.port}` })
+      const first = { ...change, buckets: new Map([1000, 2000].map((start) => [start, 'x'])) }
+      await store.commit('t/0', first, never)
+      expect((await store.load('t/0', never))?.buckets.size).toBe(2)
+      await server.admin.del(`tideline:{t/0}:${part}`)
+      expect(await store.load('t/0', never)).toBeUndefined()
+      expect(await store.changes(new Map([['t/0', first.next]]), never)).toEqual(new Map())
+      const on = { ...first, expected: first.next, next: { ...first.next, offset: 2 } }
+      expect(await store.commit('t/0', on, never)).toEqual({ conflict: undefined })
+      const anew = { ...change, next: { ...change.next, lineage: 'b' } }
+      expect(await store.commit('t/0', { ...anew, buckets: new Map([[3000, 'y']]) }, never)).toBe(
+        'done',
+      )
+      expect((await store.load('t/0', never))?.buckets).toEqual(new Map([[3000, 'y']]))
+      await store.close()
+    },
+  )
+
+  test('many partitions in less memory than they need: each is there whole, or not at all', async () => {
+    const config = ['maxmemory 5mb', 'maxmemory-policy allkeys-random']
+    const own = await startRedis({ config })
+    const store = opened({ url: `redis://127.0.0.1:${own.port}` })
+    const buckets = new Map(Array.from({ length: 20 }, (_, index) => [index, 'x'.repeat(500)]))
+    const names = Array.from({ length: 400 }, (_, index) => `t/${index}`)
+    for (const name of names) await store.commit(name, { ...change, buckets }, never)
+    const found = await store.changes(new Map(names.map((name) => [name, undefined])), never)
+    expect(found.size).toBeGreaterThan(0)
+    expect(found.size).toBeLessThan(names.length)
+    for (const state of found.values()) expect(state.buckets).toEqual(buckets)
+    await store.close()
+    await own.stop()
+  })
+
+  test.each([
+    [['maxmemory 100mb', 'maxmemory-policy allkeys-lru'], ['allkeys-lru']],
+    [['maxmemory 100mb', 'maxmemory-policy volatile-ttl'], ['volatile-ttl']],
+    [['maxmemory 100mb', 'maxmemory-policy noeviction'], [undefined]],
+    [['maxmemory 0', 'maxmemory-policy allkeys-lru'], [undefined]],
+    [['maxmemory 100mb', 'maxmemory-policy allkeys-lru', 'user default on nopass ~* +@all -info'], []], // prettier-ignore
+  ])('may drop keys: %j', async (config, wanted) => {
+    const own = await startRedis({ config })
+    const told: (string | undefined)[] = []
+    const route = routeOf(connectionOf({ url: `redis://127.0.0.1:${own.port}` }), secretsFrom({}))
+    const store = redisWindows({
+      ...{ route, clock: systemClock, prefix: 'tideline:', keepMs: KEEP_MS },
+      evicts: (policy) => told.push(policy),
+    })
+    expect(await store.load('t/0', never)).toBeUndefined()
+    // In one round trip with what was loaded.
+    expect(told).toEqual(wanted)
+    await store.close()
+    await own.stop()
+  })
 })
 
 test('what is left of a position that was lost is not taken over', async () => {
