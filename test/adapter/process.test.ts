@@ -252,7 +252,7 @@ describe('a start that cannot be', () => {
     // Named twice, told once.
     const said = await start(['check', '--config', configFile, '--config', configFile])
     expect(said.split('labelSelector')).toHaveLength(2)
-    expect(said).toContain('spec.sources.0.scrape.pods.labelSelector (is app in): ')
+    expect(said).toContain('spec.sources.0.scrape.pods.labelSelector (is "app in"): ')
     writeFileSync(configFile, configText())
   })
 
