@@ -90,8 +90,12 @@ export function createPredictiveStabilizer(options: PredictiveOptions): Stabiliz
       return { of, startMs: state.startMs, bits, ...(told === undefined ? {} : { told }) }
     },
     load(saved) {
-      const { of: whose, bits, told, ...more } = (saved ?? {}) as Partial<SavedPredictive>
-      const inForceMs = more.startMs ?? startMs
+      const {
+        of: whose,
+        startMs: inForceMs,
+        bits,
+        told,
+      } = (saved ?? {}) as Partial<SavedPredictive>
       if (whose !== of || typeof bits !== 'string') return undefined
       if (typeof inForceMs !== 'number' || !(inForceMs > 0 && inForceMs <= LONGEST_START_MS))
         return undefined

@@ -176,7 +176,7 @@ describe('another start-up time', () => {
   test('a saved one that cannot be is not taken', () => {
     const saved = predictive().save(run(predictive(), flat(50, 5, 1)).state) as object
     expect(predictive().load(saved)).toBeDefined()
-    for (const startMs of [0, -15_000, NaN, '90000', 1e9, 105_000])
+    for (const startMs of [0, -15_000, NaN, '90000', undefined, 1e9, 105_000])
       expect(predictive().load({ ...saved, startMs })).toBeUndefined()
   })
 
