@@ -9,6 +9,7 @@ import type { RecordOptions } from './recordFlags.ts'
 import type { Load } from './replay.ts'
 import { systemClock as clock } from '../src/clock.ts'
 import { TidelineError } from '../src/errors.ts'
+import type { FailureCode } from '../src/model.ts'
 import { loadStabilization } from '../src/config/load.ts'
 import { formatProblem } from '../src/config/problems.ts'
 import type { AskedPolicy } from '../src/replay/policies.ts'
@@ -55,14 +56,31 @@ export async function replayLoads(options: ReplayOptions): Promise<number> {
 
 const BODY_BYTES_MAX = 32 * 1024 * 1024
 
-function clientOf({ auth, tls }: Connection): HttpClient {
+/** Asks as the connection says; a failure names the server, and the flag that mends it. */
+function clientOf({ url, auth, tls }: Connection): Pick<HttpClient, 'send' | 'close'> {
   const secrets = secretReader({ environment: process.env, clock })
-  return new HttpClient({
+  const { origin, protocol } = new URL(url)
+  const client = new HttpClient({
     secrets,
     tls,
     bodyBytesMax: BODY_BYTES_MAX,
     ...(auth === undefined ? {} : { auth }),
   })
+  return {
+    close: () => client.close(),
+    async send(request, signal) {
+      try {
+        return await client.send(request, signal)
+      } catch (thrown) {
+        const { code, message } = failureOf(thrown)
+        const mends: Partial<Record<FailureCode, string>> = {
+          unauthorized: '; see --ca-file, --server-name and --cert-file',
+          ...(protocol === 'http:' ? { refused: '; or does it speak https?' } : {}),
+        }
+        throw new TidelineError(code, `${origin}: ${message}${mends[code] ?? ''}`, thrown)
+      }
+    },
+  }
 }
 
 /** What Prometheus recorded. What a person should know of it is said as it comes. */
@@ -128,14 +146,17 @@ export async function recordLoads(options: RecordOptions): Promise<number> {
     withDeadline(clock, LOOK_MS, signal, async (deadline) => {
       try {
         const answer = await client.send({ url: url.href, headers }, deadline)
+        if (answer.status === 403)
+          throw new TidelineError(
+            'unauthorized',
+            `${url.href} answered 403: whoever asks must be allowed to get /metrics; see --token-file and --cert-file`,
+          )
         const body = okBody(answer, url.href).toString('utf8')
         const { framed } = answer
         const read = { body, format: 'text', atMs: clock.nowMs(), framed } as const
         return observationsIn(parser.parse(read))
       } catch (thrown) {
-        const { code, message } = failureOf(thrown)
-        const mend = code === 'unauthorized' ? '; reading /metrics must be allowed' : ''
-        throw new TidelineError(code, `${message}${mend}`, thrown)
+        throw failureOf(thrown)
       }
     })
   const { stdout: out, stderr: progress } = process

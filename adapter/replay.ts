@@ -96,7 +96,7 @@ export async function writeReplay(
   if (several && known.length > 0) {
     const mean = Math.exp(known.reduce((sum, one) => sum + Math.log(one), 0) / known.length)
     streams.out.write(
-      `geometric mean of the first policy over ${known.length} traces: ${mean.toFixed(3)} of the HPA default's replica-hours at equal violations\n`,
+      `geometric mean of the first policy over ${known.length} traces: ${mean.toFixed(3)}\nof the HPA default's replica-hours at equal violations\n`,
     )
   }
 }

@@ -8,7 +8,7 @@ export interface Gap {
 }
 
 /** Longer between two rows than this, and than three times the interval before, is a gap; for the forecast, too. */
-const GAP_S = 120
+export const GAP_S = 120
 
 /** The interval of the first row, which ends no other: that to the second, or where that is a gap, the one after. */
 export function firstInterval(rows: readonly TraceRow[]): number {

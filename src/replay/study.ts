@@ -11,7 +11,7 @@ import {
   onGrid,
   unknownOnGrid,
 } from './compare.ts'
-import { bridged, gapsIn } from './gaps.ts'
+import { bridged, firstInterval, GAP_S, gapsIn } from './gaps.ts'
 import { replay } from './replay.ts'
 
 export interface Study {
@@ -36,6 +36,11 @@ export function study(
   progress: (policy: string) => void,
 ): Study {
   const gaps = gapsIn(trace)
+  const interval = firstInterval(trace)
+  if (interval > GAP_S)
+    progress(
+      `rows are ${interval} s apart: more than ${GAP_S} s is a gap to the forecast, which then learns little; take a step of 15 s to 60 s`,
+    )
   const load = onGrid(bridged(trace, gaps))
   const unknown = unknownOnGrid(trace, gaps)
   const capacity = known.capacity ?? assumedCapacity(load.filter((_, k) => unknown[k] !== 1))

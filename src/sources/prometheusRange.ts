@@ -39,7 +39,7 @@ export interface FetchedRange {
  */
 export async function fetchRange(
   range: RangeQuery,
-  deps: { readonly client: HttpClient; readonly clock: Clock },
+  deps: { readonly client: Pick<HttpClient, 'send'>; readonly clock: Clock },
   progress: (part: number, parts: number) => void,
 ): Promise<FetchedRange> {
   const { stepMs } = range
@@ -76,7 +76,7 @@ export async function fetchRange(
 async function ask(
   { server, query, stepMs }: RangeQuery,
   { startMs, endMs }: { readonly startMs: number; readonly endMs: number },
-  { client, clock }: { readonly client: HttpClient; readonly clock: Clock },
+  { client, clock }: { readonly client: Pick<HttpClient, 'send'>; readonly clock: Clock },
 ) {
   const url = apiUrl(server.url, 'query_range')
   const form = new URLSearchParams({

@@ -175,6 +175,8 @@ test.each([
   ],
   [['--signal', 'by-queue'], 2, 'several groups (key=clips; key=frames): choose one by --group'],
   [['--signal', 'depth', '--token-file', '/dev/null'], 1, 'token'],
+  [['--signal', 'depth', '--token-file', MAIN], 1, 'has characters that no token has'],
+  [['--signal', 'depth', '--server-name', 'other'], 1, 'see --ca-file, --server-name'],
 ])('%j is refused', async (args, code, message) => {
   const ended = await tideline('record', ...flags, ...args).ended
   expect(ended.err).toContain(message)

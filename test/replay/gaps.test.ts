@@ -78,3 +78,15 @@ describe('a gap', () => {
     )
   })
 })
+
+test('rows so far apart that each is a gap to the forecast are told of', () => {
+  const { policies, startDelayMs } = policiesToReplay({ name: 'table' }, {})
+  const told = (pace: number) => {
+    const said: string[] = []
+    const rows = Array.from({ length: 50 }, (_, k) => ({ seconds: pace * (k + 1), value: 5 }))
+    study(rows, policies, { startDelayMs }, (what) => said.push(what))
+    return said.filter((what) => what.includes('apart'))
+  }
+  expect(told(120)).toEqual([])
+  expect(told(300)).toEqual([expect.stringContaining('rows are 300 s apart')])
+})
