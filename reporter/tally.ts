@@ -34,6 +34,8 @@ const NO_KIND: Kind = { model: '', version: '' }
 export class Tally {
   readonly #bounds: readonly number[]
   readonly #lines = new Map<string, Line>()
+  /** The same object as before needs no name to be made of it: this is done twice a call. */
+  readonly #byKind = new WeakMap<Kind, Line>()
   #begun = 0
 
   constructor(bounds: readonly number[], kinds: readonly Kind[]) {
@@ -76,11 +78,19 @@ export class Tally {
   }
 
   #lineOf(kind: Kind): Line {
+    const before = this.#byKind.get(kind)
+    if (before !== undefined) return before
+    const line = this.#lineNamed(kind)
+    this.#byKind.set(kind, line)
+    return line
+  }
+
+  #lineNamed(kind: Kind): Line {
     const key = JSON.stringify([kind.model, kind.version])
     const known = this.#lines.get(key)
     if (known !== undefined) return known
     if (this.#lines.size >= KINDS_MAX - 1 && (kind.model !== '' || kind.version !== ''))
-      return this.#lineOf(NO_KIND)
+      return this.#lineNamed(NO_KIND)
     const line = { kind, ...this.#zeros() }
     this.#lines.set(key, line)
     return line

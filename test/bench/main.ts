@@ -5,6 +5,7 @@ import { benchForecast } from './forecast.ts'
 import { benchKafkaEvents } from './kafkaEvents.ts'
 import { benchKafkaLag } from './kafkaLag.ts'
 import { benchMetricsApi } from './metricsApi.ts'
+import { benchReporter } from './reporter.ts'
 import { benchWindowStore } from './windowStore.ts'
 
 const LIMIT_MS = 300_000
@@ -25,4 +26,5 @@ for (const { what, value, unit } of rows) {
 }
 await benchMetricsApi()
 await benchExternalScaler()
+await benchReporter()
 clearTimeout(late)
