@@ -30,6 +30,9 @@ end
  * ARGV: lineage and offset that are expected (lineage empty: nothing is there yet), then lineage, offset, time and
  * memo of the next position, time before which buckets are dropped, life of the keys in ms, then pairs of a
  * bucket's start and content. Answers 1, or the position that is there.
+ *
+ * Redis without memory refuses the first command of a script that needs some, and only that one; so it must come
+ * before those that drop something.
  */
 export const COMMIT = script(`${POSITION}
 if now[1] then
@@ -37,9 +40,10 @@ if now[1] then
 elseif ARGV[1] ~= '' then
   return {}
 end
-if now[1] ~= ARGV[3] then redis.call('DEL', KEYS[2], KEYS[3], KEYS[4]) end
 local through = ARGV[5]
 if now[1] == ARGV[3] and tonumber(now[3]) and tonumber(now[3]) > tonumber(through) then through = now[3] end
+redis.call('HSET', KEYS[1], 'lineage', ARGV[3], 'offset', ARGV[4], 'through', through, 'memo', ARGV[6])
+if now[1] ~= ARGV[3] then redis.call('DEL', KEYS[2], KEYS[3], KEYS[4]) end
 for i = 9, #ARGV, 2 do
   redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
   redis.call('ZADD', KEYS[3], ARGV[4], ARGV[i])
@@ -52,8 +56,7 @@ while true do
   redis.call('ZREM', KEYS[3], unpack(old))
   redis.call('ZREM', KEYS[4], unpack(old))
 end
-redis.call('HSET', KEYS[1], 'lineage', ARGV[3], 'offset', ARGV[4], 'through', through, 'memo', ARGV[6],
-  'count', redis.call('HLEN', KEYS[2]))
+redis.call('HSET', KEYS[1], 'count', redis.call('HLEN', KEYS[2]))
 for i = 1, 4 do redis.call('PEXPIRE', KEYS[i], ARGV[8]) end
 return 1
 `)

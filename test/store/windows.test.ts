@@ -130,6 +130,30 @@ describe('a Redis whose memory is full', () => {
     await own.stop()
   })
 
+  test('that refuses what needs memory: nothing has changed, and the failure says what to do', async () => {
+    const own = await startRedis()
+    const store = opened({ url: `redis://127.0.0.1:${own.port}` })
+    const buckets = new Map([1000, 2000].map((start) => [start, 'x']))
+    await store.commit('t/0', { ...change, buckets }, never)
+    await own.admin.config('SET', 'maxmemory', '1')
+    const refused = [
+      { ...change, next: { ...change.next, offset: 2 }, buckets: new Map([[3000, 'y']]) },
+      // These would drop buckets, which needs none.
+      { ...change, next: { ...change.next, throughMs: 9000 }, keepFromMs: 1500 },
+      { ...change, next: { ...change.next, lineage: 'b' } },
+    ]
+    for (const one of refused)
+      await expect(store.commit('t/0', { ...one, expected: change.next }, never)).rejects.toThrow(
+        expect.objectContaining({
+          code: 'unavailable',
+          message: expect.stringMatching(/memory.*maxmemory/),
+        }),
+      )
+    expect(await store.load('t/0', never)).toMatchObject({ position: change.next, buckets })
+    await store.close()
+    await own.stop()
+  })
+
   test.each([
     [['maxmemory 100mb', 'maxmemory-policy allkeys-lru'], ['allkeys-lru']],
     [['maxmemory 100mb', 'maxmemory-policy volatile-ttl'], ['volatile-ttl']],

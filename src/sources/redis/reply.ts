@@ -18,6 +18,7 @@ const CODES: Readonly<Record<string, readonly [FailureCode, string]>> = {
   TRYAGAIN: ['unavailable', 'the slot is being moved'],
   MASTERDOWN: ['unavailable', 'is a replica without its master'],
   READONLY: ['unavailable', 'is a replica'],
+  OOM: ['unavailable', 'has no memory left: raise maxmemory'],
   MISCONF: ['unavailable', 'refuses commands for its configuration'],
   MOVED: ['unavailable', 'the slot is on another node: for a Redis Cluster write cluster.nodes'],
   ASK: ['unavailable', 'the slot is being moved'],
