@@ -224,6 +224,54 @@ describe('brokers that do not answer this replica, while others count on', () =>
   })
 })
 
+describe('up to when a partition is read, where messages come as they are written', () => {
+  const START_MS = systemClock.nowMs()
+
+  /**
+   * A message each 100 ms, that the fetch which waits for it brings; our clock is ahead by so much.
+   * Answers with how far behind the true time the partition is told to be read at the end of each batch.
+   */
+  async function behind(aheadMs: number, lateMs = 0, waiting = 0): Promise<number[]> {
+    const windows = memoryWindows()
+    const reading = reader(windows)
+    await reading.assigned([0], never)
+    if (waiting > 0) await reading.batch(batch(0, 0, waiting, START_MS - 50_000), never)
+    const told: number[] = []
+    for (let step = 1; step <= 40; step += 1) {
+      const trueMs = START_MS + step * 100
+      const of = batch(0, waiting + step - 1, 1, trueMs - lateMs)
+      // It was sent 40 ms before the message was there.
+      await reading.batch({ ...of, askedMs: trueMs - 40 + aheadMs }, never)
+      told.push(trueMs - ((await windows.load(`${TOPIC}/0`, never))?.position.throughMs ?? NaN))
+    }
+    return told.slice(-10)
+  }
+
+  test('clocks that agree: up to when it was asked', async () => {
+    expect(await behind(0)).toEqual(Array(10).fill(40))
+    expect(await behind(0, 0, 5)).toEqual(Array(10).fill(40))
+  })
+
+  test('our clock behind: no further than it says', async () => {
+    expect(await behind(-1000)).toEqual(Array(10).fill(1040))
+  })
+
+  test.each([100, 500, 1500])('our clock ahead by %d ms: no further than there is', async (ms) => {
+    for (const late of await behind(ms)) expect(late).toBeGreaterThanOrEqual(0)
+  })
+
+  test.each([300, 1900])(
+    'producers that hold messages for %d ms: no further than those',
+    async (ms) => {
+      for (const late of await behind(0, ms)) expect(late).toBeGreaterThanOrEqual(ms)
+    },
+  )
+
+  test('old messages are no matter of clocks: it is read on up to now', async () => {
+    for (const late of await behind(0, 30_000)) expect(late).toBeLessThanOrEqual(2040)
+  })
+})
+
 /** Whose counts a source of this configuration goes on from. */
 async function lineageOf(config: Readonly<Record<string, unknown>>): Promise<string> {
   const windows = memoryWindows()

@@ -9,6 +9,7 @@ import type {
 import type { BatchVerdict, FetchedBatch, KafkaClient } from '../client.ts'
 import type { CountSettings } from './counts.ts'
 import { PartitionCounts } from './counts.ts'
+import { Delay } from './delay.ts'
 
 export interface ReaderSettings extends CountSettings {
   readonly topic: string
@@ -28,6 +29,7 @@ export interface ReaderDeps {
 interface Open {
   counts: PartitionCounts
   position: WindowPosition
+  readonly delay: Delay
   /** The counts hold messages of which it is not known whether the store has them. */
   unsure: boolean
 }
@@ -92,7 +94,7 @@ export class TopicReader {
     // Broken off while it was stored: counting the same messages once more would count them twice.
     if (open.unsure) return this.#again(batch.partition, open, signal)
     if (batch.fetchedOffset !== position.offset) return { from: position.offset }
-    const throughMs = throughOf(batch, position.throughMs)
+    const throughMs = throughOf(batch, position.throughMs, open.delay.after(batch))
     const moved = batch.nextOffset !== batch.fetchedOffset
     if (!moved && throughMs - position.throughMs < TIME_STEP_MS) return 'continue'
     open.unsure = true
@@ -159,6 +161,7 @@ export class TopicReader {
     return {
       counts: new PartitionCounts(this.#settings, stored),
       position: stored.position,
+      delay: new Delay(),
       unsure: false,
     }
   }
@@ -209,7 +212,7 @@ export class TopicReader {
     const counts = new PartitionCounts(this.#settings, { coverMs })
     const lineage = `${reading}${offset}@${nowMs}`
     const position = { lineage, offset, throughMs: coverMs, memo: JSON.stringify(counts.memo) }
-    return { counts, position, unsure: false }
+    return { counts, position, delay: new Delay(), unsure: false }
   }
 }
 
@@ -231,10 +234,10 @@ const LAST_MESSAGES = 16
 
 /**
  * Up to when everything that was published is read: at the end of the partition that is when the broker was asked,
- * before it, when the last messages were written. It never goes back.
+ * less what messages are late by; before it, when the last messages were written. It never goes back.
  */
-function throughOf(batch: FetchedBatch, beforeMs: number): number {
-  if (batch.nextOffset >= batch.endOffset) return Math.max(beforeMs, batch.askedMs)
+function throughOf(batch: FetchedBatch, beforeMs: number, delayMs: number): number {
+  if (batch.nextOffset >= batch.endOffset) return Math.max(beforeMs, batch.askedMs - delayMs)
   const times = batch.messages.slice(-LAST_MESSAGES).map(({ timestampMs }) => timestampMs)
   return times.length === 0 ? beforeMs : Math.max(beforeMs, Math.min(batch.askedMs, ...times))
 }
