@@ -330,6 +330,8 @@ export interface Stabilized {
   readonly forecast?: Forecast
   /** Present while `value` exceeds `observed`: since when, the earliest time it can fall, and why not now. */
   readonly hold?: { readonly untilMs: number; readonly fromMs: number; readonly reason: string }
+  /** Where less than `value` is to be held for longer than `hold` says: how much, and at least until when. */
+  readonly after?: { readonly value: number; readonly untilMs: number }
   /** Present where the hold is left to the HPA's behaviour. */
   readonly window?: BehaviorWindow
 }

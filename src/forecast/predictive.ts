@@ -166,7 +166,11 @@ function step(
   if (value <= observed) return { state, value, forecast, cause: 'observed' }
   const decision = { value, wanted, nowMs, options }
   const cause = causeOf(predictor, decision)
-  return { state, value, forecast, cause, hold: explain(state, cause, decision) }
+  const hold = explain(state, cause, decision)
+  if (cause !== 'window' || wanted <= observed) return { state, value, forecast, cause, hold }
+  // The floor is above the plan for a moment; the plan goes on.
+  const after = { value: wanted, untilMs: endOf(state, 'forecast', nowMs) }
+  return { state, value, forecast, cause, hold, after }
 }
 
 /** Made once for each slot: nothing of it changes between. Before the first one, all that is known is the load. */

@@ -72,11 +72,14 @@ function remember(peaks: readonly Peak[], value: number, nowMs: number): readonl
 }
 
 function windowOf(peaks: readonly Peak[], decided: Stabilized, nowMs: number): BehaviorWindow {
-  const { value, hold } = decided
+  const { value, hold, after } = decided
+  /** When there was last so much; where there never was, when there was most. */
+  const newest = (level: number) =>
+    (peaks.findLast((peak) => peak.value * SAME >= level) ?? peaks[0])?.atMs ?? nowMs
   const above = peaks.findLast((peak) => peak.value > value * TOLERANCE)
   const most = above === undefined ? {} : { mostMs: nowMs - above.atMs }
   if (hold === undefined) return { leastMs: 0, ...most, reason: 'nothing is held' }
-  const level = peaks.findLast((peak) => peak.value * SAME >= value) ?? peaks[0]
-  const leastMs = Math.max(0, hold.untilMs - (level?.atMs ?? nowMs))
+  const holds = [{ value, untilMs: hold.untilMs }, ...(after === undefined ? [] : [after])]
+  const leastMs = Math.max(0, ...holds.map(({ value: held, untilMs }) => untilMs - newest(held)))
   return { leastMs, ...most, reason: hold.reason }
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createStabilizer } from '../../src/signal/stabilizers.ts'
+import { random } from '../forecast/loads.ts'
 
 const WINDOW_MS = 60_000
 const fixed = { policy: 'fixed', windowMs: WINDOW_MS } as const
@@ -61,5 +62,23 @@ describe('a hold that is left to the HPA', () => {
   test('what was released is out of the window', () => {
     const last = run([100, ...Array.from({ length: 90 }, () => 10)]).at(-1)
     expect(last?.told.window).toMatchObject({ leastMs: 0, mostMs: 90_000 })
+  })
+
+  test('what is held for a pulse to come back is known from the moment the load falls', () => {
+    const stabilize = { policy: 'predictive', minWindowMs: 0, maxWindowMs: 3600_000, maxHeadroom: 4, startDelayMs: 15_000 } as const // prettier-ignore
+    const outer = createStabilizer(stabilize, 'behavior')
+    const next = random(1)
+    const loads = Array.from({ length: 8 * 3600 }, (_, second) => {
+      const rate = second % 75 < 30 ? 58 : 14
+      return rate * (1 + 0.02 * next())
+    })
+    let state = outer.initial()
+    for (const [second, load] of loads.entries()) {
+      const told = outer.step(state, load, 1_700_000_005_000 + second * 1000)
+      state = told.state
+      if (second < 7 * 3600 || second % 75 < 30) continue
+      // 45 s are to be bridged, and a window that is raised in the last moment is raised too late.
+      expect(told.window?.leastMs, `${second % 75} s after the pulse began`).toBeGreaterThan(45_000)
+    }
   })
 })
