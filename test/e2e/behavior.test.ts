@@ -2,124 +2,40 @@
  * Both ways to act on a decided window, with the real API server and the real HPA controller: held in the value with
  * the HPA's own window at 0, and written to the HPA's behaviour with the value as observed.
  */
-import { execFileSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parse, parseAllDocuments, stringify } from 'yaml'
-import type { KubeObject } from '../controlPlane/kubeApi.ts'
-import { MANIFESTS } from './objects.ts'
-import { becomes, hpaPath, replicas } from './observe.ts'
+import { played as playedAt, recordings } from '../kit/recordings.ts'
+import { expectHeldFor } from './heldFor.ts'
+import { becomes, hpaPath, stays } from './observe.ts'
+import type { Way } from './ways.ts'
+import {
+  asksFor,
+  behaviorRights,
+  installHpa,
+  isTouched,
+  LEAST_REPLICAS,
+  PER_REPLICA,
+  play,
+  readHpa,
+  restoreAll,
+  setQueue,
+  wantedReplicas,
+  windowOf,
+  writeConfiguration,
+} from './ways.ts'
 import type { World } from './world.ts'
 import { startWorld } from './world.ts'
 
 const WORKER = 'vision-worker'
-const WINDOW_S = 15
-/** Frames waiting, once a second, of the shape that loads have: one recedes, one is a pulse that comes back. 10 a replica. */
-const DECLINE = [58, 52, 47, 43, 38, 33, 29, 26, 22, 18, 15]
-const PULSE = [58, 15, 12, 15, 57, 15]
+const GATEWAY = 'vision-gateway'
 
 let world: World
 
 beforeAll(async () => {
   world = await startWorld()
-  await world.plane.apply(component())
+  await world.plane.apply(behaviorRights())
 })
 afterAll(() => world?.stop())
 
-function component(): KubeObject[] {
-  const file = join(MANIFESTS, 'components/hpa-behavior/rbac.yaml')
-  return parseAllDocuments(readFileSync(file, 'utf8')).map((one) => one.toJS() as KubeObject)
-}
-
-interface Hpa {
-  readonly metadata: {
-    readonly annotations?: Readonly<Record<string, string>>
-    readonly managedFields: readonly { readonly manager: string }[]
-  }
-  readonly spec: {
-    readonly behavior?: {
-      readonly scaleDown?: {
-        readonly stabilizationWindowSeconds?: number
-        readonly policies?: readonly { readonly periodSeconds: number }[]
-      }
-    }
-  }
-}
-
-const hpa = () => world.plane.api<Hpa>('GET', hpaPath(WORKER))
-const scaleDown = async () => (await hpa()).spec.behavior?.scaleDown
-const seconds = async () => (await scaleDown())?.stabilizationWindowSeconds
-const ours = async () =>
-  (await hpa()).metadata.managedFields.some(({ manager }) => manager === 'tideline')
-
-async function queue(length: number): Promise<void> {
-  const { admin } = world.redis
-  const frames = Array.from({ length }, () => 'frame')
-  await admin
-    .multi()
-    .del('vision:frames')
-    .rpush('vision:frames', ...frames)
-    .exec()
-}
-
-/** The HPA as a new object, its `scaleDown` as given, so that it is owned by nobody else. */
-async function install(
-  scaleDownOf: object | undefined,
-  annotations: Readonly<Record<string, string>>,
-): Promise<void> {
-  const { plane } = world
-  const present = await plane.api<KubeObject>('GET', hpaPath(WORKER))
-  const spec = structuredClone(present['spec']) as Record<string, unknown>
-  const scaleUp = { stabilizationWindowSeconds: 0 }
-  spec['behavior'] = scaleDownOf === undefined ? { scaleUp } : { scaleUp, scaleDown: scaleDownOf }
-  await plane.api('DELETE', hpaPath(WORKER))
-  const { apiVersion, kind } = present
-  await plane.apply([
-    { apiVersion, kind, metadata: { name: WORKER, namespace: 'vision', annotations }, spec },
-  ])
-}
-
-async function annotate(annotations: Readonly<Record<string, string | null>>): Promise<void> {
-  const body = { metadata: { annotations } }
-  await world.plane.api('PATCH', hpaPath(WORKER), body, 'application/merge-patch+json')
-}
-
-/** The adapter with this `stabilize` on the worker's signal, and `behavior` as given. */
-async function configure(stabilize: object, behavior: object | undefined): Promise<void> {
-  const folder = join(world.plane.folder, 'config')
-  const signals = parseAllDocuments(readFileSync(join(folder, 'signals.yaml'), 'utf8')).map(
-    (document) => document.toJS() as { metadata: { name: string }; spec: Record<string, unknown> },
-  )
-  for (const signal of signals)
-    if (signal.metadata.name === 'frames-waiting') signal.spec['stabilize'] = stabilize
-  const adapter = parse(readFileSync(join(folder, 'adapter.yaml'), 'utf8')) as {
-    spec: Record<string, unknown>
-  }
-  delete adapter.spec['behavior']
-  if (behavior !== undefined) adapter.spec['behavior'] = behavior
-  await world.adapter().stop('SIGINT')
-  writeFileSync(join(folder, 'signals.yaml'), signals.map((one) => stringify(one)).join('---\n'))
-  writeFileSync(join(folder, 'adapter.yaml'), stringify(adapter))
-  await world.restartAdapter()
-}
-
-const count = async () => Number(((await replicas(world.plane, [WORKER])()) as unknown[])[0])
-
-/** Plays loads, one a second, and gives the least number of replicas seen meanwhile. */
-async function play(loads: readonly number[]): Promise<number> {
-  let least = Infinity
-  for (const load of loads) {
-    await queue(load)
-    await new Promise((resolve) => setTimeout(resolve, 1000))
-    const path = `/apis/apps/v1/namespaces/vision/deployments/${WORKER}`
-    const { spec } = await world.plane.api<{ spec: { replicas: number } }>('GET', path)
-    least = Math.min(least, spec.replicas)
-  }
-  return least
-}
-
-const ANNOTATED = { 'tideline.dev/scale-down-window': 'frames-waiting' }
 const QUICK = {
   leaseNamespace: 'monitoring',
   restingWindow: '0s',
@@ -128,95 +44,170 @@ const QUICK = {
   grace: '3s',
 }
 
-const WAYS = [
-  {
-    way: 'in the value',
-    stabilize: { window: `${WINDOW_S}s` },
-    behavior: undefined,
-    scaleDownOf: { stabilizationWindowSeconds: 0 },
-    annotations: {},
-  },
-  {
-    way: "in the HPA's behaviour",
-    stabilize: { window: `${WINDOW_S}s`, act: 'behavior' },
-    behavior: { ...QUICK, restingWindow: `${WINDOW_S}s` },
-    scaleDownOf: undefined,
-    annotations: ANNOTATED,
-  },
-]
+/** The adapter anew, with what it is to do. */
+async function configure(ways: readonly Way[], behavior: object): Promise<void> {
+  await world.adapter().stop('SIGINT')
+  writeConfiguration(world, ways, { behavior })
+  await world.restartAdapter()
+}
 
-describe.each(WAYS)('a hold $way', ({ stabilize, behavior, scaleDownOf, annotations }) => {
+describe('a hold in the value, and one in the HPA’s behaviour', () => {
+  /** Recordings are played so many times faster, and their 300 s become these. */
+  const PACE = 20
+  const WINDOW_S = 15
+  /** From the queue to the order of replicas, on a machine that does other work as well. */
+  const LATE_S = 4
+  const PEAK = 58
+  const WAYS: readonly Way[] = [
+    {
+      workload: WORKER,
+      signal: 'frames-waiting',
+      stabilize: { window: `${WINDOW_S}s` },
+      scaleDown: { stabilizationWindowSeconds: 0 },
+    },
+    {
+      workload: GATEWAY,
+      signal: 'frames-observed',
+      stabilize: { window: `${WINDOW_S}s`, act: 'behavior' },
+      annotations: asksFor('frames-observed'),
+    },
+  ]
+  const workloads = WAYS.map(({ workload }) => workload)
+
   beforeAll(async () => {
-    await queue(58)
-    await configure(stabilize, behavior)
-    await install(scaleDownOf, annotations)
-    if (behavior !== undefined) await becomes(seconds, WINDOW_S)
+    await configure(WAYS, { ...QUICK, restingWindow: `${WINDOW_S}s` })
+    for (const way of WAYS) await installHpa(world, way)
+    await becomes(() => windowOf(world, GATEWAY), WINDOW_S)
   })
 
-  test.each([
-    ['decline', DECLINE],
-    ['pulse', PULSE],
-  ])('of a %s: no replica goes while it is held, and they go after', async (_name, loads) => {
-    await queue(58)
-    await becomes(count, 6)
-    expect(await play(loads)).toBe(6)
-    await becomes(count, 2)
-  })
+  test.each(
+    recordings().map((one) => [one.name, playedAt(one, { pace: PACE, peak: PEAK })] as const),
+  )(
+    'as the recording %s is played: no replica goes while it is held, and they go after',
+    async (_name, loads) => {
+      const [first = 0] = loads
+      const needed = (load: number) => Math.max(LEAST_REPLICAS, Math.ceil(load / PER_REPLICA))
+      await setQueue(world, first)
+      await becomes(
+        () => wantedReplicas(world, workloads),
+        WAYS.map(() => needed(first)),
+      )
+      const { seen, played } = await play(world, workloads, {
+        loads,
+        tailS: WINDOW_S + LATE_S + 1,
+      })
+      expectHeldFor(WINDOW_S, { seen, played, lateS: LATE_S })
+      // It was to be held: the load alone would have asked for fewer.
+      const fewest = Math.min(...loads.slice(loads.indexOf(PEAK)))
+      expect(needed(fewest)).toBeLessThan(needed(PEAK))
+    },
+    600_000,
+  )
 })
+
+const FRAMES = { workload: WORKER, signal: 'frames-waiting' } as const
+const OBSERVED: Way = { ...FRAMES, stabilize: { window: '40s', act: 'behavior' } }
+const ANNOTATED: Way = { ...FRAMES, annotations: asksFor('frames-waiting') }
+const RESTING = { ...QUICK, restingWindow: '40s' }
+const FOLLOW = { 'tideline.dev/scale-down-periods': 'follow' }
+
+async function annotate(annotations: Readonly<Record<string, string | null>>): Promise<void> {
+  const body = { metadata: { annotations } }
+  await world.plane.api('PATCH', hpaPath(WORKER), body, 'application/merge-patch+json')
+}
 
 describe('who owns the window', () => {
   test('it is given back, and with it the annotation, when it is not asked for any more', async () => {
-    await configure({ window: '40s', act: 'behavior' }, { ...QUICK, restingWindow: '40s' })
-    const follow = { 'tideline.dev/scale-down-periods': 'follow' }
-    await install(undefined, { ...ANNOTATED, ...follow })
-    await becomes(seconds, 40)
-    expect((await scaleDown())?.policies).toMatchObject([{ periodSeconds: 15 }])
+    await configure([OBSERVED], RESTING)
+    await installHpa(world, { ...ANNOTATED, annotations: { ...ANNOTATED.annotations, ...FOLLOW } })
+    await becomes(() => windowOf(world, WORKER), 40)
+    const policies = async () => (await readHpa(world, WORKER)).spec.behavior?.scaleDown?.policies
+    expect(await policies()).toMatchObject([{ periodSeconds: 15 }])
     await annotate({ 'tideline.dev/scale-down-window': null })
-    await becomes(ours, false)
-    expect(await seconds()).toBeUndefined()
-    expect(Object.keys((await hpa()).metadata.annotations ?? {})).toEqual(Object.keys(follow))
+    await becomes(() => isTouched(world, WORKER), false)
+    expect(await windowOf(world, WORKER)).toBeUndefined()
+    const { metadata } = await readHpa(world, WORKER)
+    expect(Object.keys(metadata.annotations ?? {})).toEqual(Object.keys(FOLLOW))
   })
 
   test('an owner that sets it is left alone and told', async () => {
-    await install({ stabilizationWindowSeconds: 77 }, ANNOTATED)
+    await installHpa(world, { ...ANNOTATED, scaleDown: { stabilizationWindowSeconds: 77 } })
     const events = async () => {
       const path = '/api/v1/namespaces/vision/events?fieldSelector=reason=BehaviorConflict'
       const { items } = await world.plane.api<{ items: { message: string }[] }>('GET', path)
       return items.some(({ message }) => message.includes('conflict with "test"'))
     }
     await becomes(events, true)
-    expect(await seconds()).toBe(77)
-    expect(await ours()).toBe(false)
+    expect(await windowOf(world, WORKER)).toBe(77)
+    expect(await isTouched(world, WORKER)).toBe(false)
   })
 
   test('a signal whose value is held as well is refused', async () => {
-    await configure({ window: '40s' }, QUICK)
-    await install(undefined, ANNOTATED)
+    await configure([{ ...FRAMES, stabilize: { window: '40s' } }], QUICK)
+    await installHpa(world, ANNOTATED)
     const warned = async () =>
       world.adapter().log.some((line) => line['event'] === 'behavior-signal')
     await becomes(warned, true)
-    expect(await ours()).toBe(false)
+    expect(await isTouched(world, WORKER)).toBe(false)
   })
 
-  test('a replica that dies is followed by another, and `restore` takes everything back', async () => {
-    await configure({ window: '40s', act: 'behavior' }, { ...QUICK, restingWindow: '40s' })
-    await becomes(seconds, 40)
+  test('a replica that dies is followed by another', async () => {
+    await configure([OBSERVED], RESTING)
+    await becomes(() => windowOf(world, WORKER), 40)
     await world.adapter().stop('SIGKILL')
     await annotate({ 'tideline.dev/scale-down-window': null })
     await world.restartAdapter()
     // Only after the Lease of the dead one has expired.
-    await becomes(ours, false)
-    await annotate(ANNOTATED)
-    await becomes(seconds, 40)
+    await becomes(() => isTouched(world, WORKER), false)
+  })
+})
+
+describe('all windows are taken back', () => {
+  const WORKLOADS = [WORKER, GATEWAY]
+
+  /** Both HPAs with the adapter's window, one of them with its periods, and a third that has one of its owner's. */
+  async function written(): Promise<void> {
+    await configure([OBSERVED], RESTING)
+    await installHpa(world, ANNOTATED)
+    const annotations = { ...ANNOTATED.annotations, ...FOLLOW }
+    await installHpa(world, { ...ANNOTATED, workload: GATEWAY, annotations })
+    for (const workload of WORKLOADS) await becomes(() => windowOf(world, workload), 40)
+    const scaleDown = { stabilizationWindowSeconds: 77 }
+    await installHpa(world, { ...FRAMES, workload: 'vision-service', scaleDown })
+  }
+
+  async function restored(): Promise<void> {
+    for (const workload of WORKLOADS) {
+      expect(await isTouched(world, workload)).toBe(false)
+      expect(await windowOf(world, workload)).toBeUndefined()
+      const { annotations = {} } = (await readHpa(world, workload)).metadata
+      expect(Object.keys(annotations)).not.toContain('tideline.dev/original-scale-down')
+    }
+    expect(await windowOf(world, 'vision-service')).toBe(77)
+  }
+
+  test('by `mode: restore`, which writes nothing any more though it is asked for', async () => {
+    await written()
+    await configure([OBSERVED], { ...RESTING, mode: 'restore' })
+    const touched = () => Promise.all(WORKLOADS.map((workload) => isTouched(world, workload)))
+    await becomes(touched, [false, false])
+    await restored()
+    await stays(touched, [false, false], 3000)
+    const events = world.adapter().log.map((line) => line['event'])
+    expect(events.filter((event) => event === 'behavior-restored')).toHaveLength(2)
+    expect(events).not.toContain('behavior-written')
+  })
+
+  test('by `tideline restore`, after the adapter and its rights are gone and the windows were left', async () => {
+    await written()
     await world.adapter().stop('SIGINT')
-    const main = join(import.meta.dirname, '../../adapter/main.ts')
-    const said = execFileSync(
-      process.execPath,
-      [main, 'restore', '--kubeconfig', world.plane.kubeconfig],
-      { encoding: 'utf8' },
-    )
-    expect(said).toContain(`HorizontalPodAutoscaler vision/${WORKER}: restored`)
-    expect(await ours()).toBe(false)
-    expect(await seconds()).toBeUndefined()
+    for (const object of behaviorRights())
+      await world.plane.api('DELETE', await world.plane.pathOf(object))
+    for (const workload of WORKLOADS) expect(await windowOf(world, workload)).toBe(40)
+    const restore = () => restoreAll(world.plane.kubeconfig)
+    const lines = WORKLOADS.map((name) => `HorizontalPodAutoscaler vision/${name}: restored`)
+    expect(restore().trim().split('\n').toSorted()).toEqual(lines.toSorted())
+    await restored()
+    expect(restore()).toBe('nothing to restore\n')
   })
 })

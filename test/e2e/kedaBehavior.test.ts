@@ -3,11 +3,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parse, parseAllDocuments, stringify } from 'yaml'
-import type { KubeObject } from '../controlPlane/kubeApi.ts'
 import type { KedaWorld } from './kedaWorld.ts'
 import { startKedaWorld } from './kedaWorld.ts'
-import { MANIFESTS } from './objects.ts'
 import { becomes, hpaPath } from './observe.ts'
+import { behaviorRights, restoreAll } from './ways.ts'
 
 const WORKER = 'vision-worker'
 const SCALED_OBJECT = `/apis/keda.sh/v1alpha1/namespaces/vision/scaledobjects/${WORKER}`
@@ -17,12 +16,11 @@ let world: KedaWorld
 beforeAll(async () => {
   world = await startKedaWorld()
   const { plane, examples } = world
-  const rights = readFileSync(join(MANIFESTS, 'components/hpa-behavior/rbac.yaml'), 'utf8')
-  await plane.apply(parseAllDocuments(rights).map((one) => one.toJS() as KubeObject))
+  await plane.apply(behaviorRights())
   await plane.apply(examples.filter(({ kind }) => kind !== 'ScaledObject'))
   await world.redis().admin.rpush('vision:frames', 'a', 'b', 'c')
   await world.adapter().stop('SIGINT')
-  configure()
+  configure({ scaledObjects: true, leaseNamespace: 'monitoring' })
   await world.restartAdapter()
 })
 afterAll(() => world?.stop())
@@ -32,10 +30,11 @@ interface Document {
   readonly spec: Record<string, unknown>
 }
 
-function configure(): void {
+function configure(behavior: object | undefined): void {
   const at = (name: string) => join(world.plane.folder, 'config', name)
   const adapter = parse(readFileSync(at('adapter.yaml'), 'utf8')) as Document
-  adapter.spec['behavior'] = { scaledObjects: true, leaseNamespace: 'monitoring' }
+  delete adapter.spec['behavior']
+  if (behavior !== undefined) adapter.spec['behavior'] = behavior
   writeFileSync(at('adapter.yaml'), stringify(adapter))
   const signals = parseAllDocuments(readFileSync(at('signals.yaml'), 'utf8')).map((one) => {
     const signal = one.toJS() as Document
@@ -94,5 +93,20 @@ test('KEDA brings the window to its HPA, and takes it away again', async () => {
   expect((await scaled()).metadata.managedFields.map(({ manager }) => manager)).not.toContain(
     'tideline',
   )
+  await becomes(async () => (await ofHpa()) !== 480, true)
+})
+
+test('`tideline restore` takes it back from a ScaledObject too, and KEDA from its HPA', async () => {
+  const annotations = { 'tideline.dev/scale-down-window': 'frames-waiting' }
+  const body = { metadata: { annotations } }
+  await world.plane.api('PATCH', SCALED_OBJECT, body, 'application/merge-patch+json')
+  // Held from the fall before on.
+  await becomes(ofHpa, 480)
+  // KEDA changes its HPA only while the adapter answers, so that it goes on without `behavior`.
+  await world.adapter().stop('SIGINT')
+  configure(undefined)
+  await world.restartAdapter()
+  expect(restoreAll(world.plane.kubeconfig)).toBe(`ScaledObject vision/${WORKER}: restored\n`)
+  expect(await ofScaledObject()).toBeUndefined()
   await becomes(async () => (await ofHpa()) !== 480, true)
 })
