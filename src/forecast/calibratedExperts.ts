@@ -8,12 +8,6 @@ const HALF_LIFE = 1440
 const DECAY = 0.5 ** (1 / HALF_LIFE)
 const SHARPNESS = 8
 
-/** What belongs to a forecast that was made: the shifts then, and the blend. */
-export interface Made {
-  readonly shifts: Float64Array
-  blend: number
-}
-
 /**
  * Simple forecasts, each shifted to its own quantile and then blended. The shift follows
  * q ← q + η (τ − 1[y ≤ x + q]) (adaptive conformal inference, Gibbs and Candès 2021); the blend weighs by
@@ -21,69 +15,84 @@ export interface Made {
  * One that has no forecast sleeps: it takes the loss of the blend (specialists, Freund et al. 1997).
  */
 export class CalibratedExperts {
-  readonly shifts: Float64Array
-  readonly #losses: Float64Array
-  readonly #mix: Float64Array
+  /** The shifts, the losses, and a ring of what each blend that is not learned from yet was: its shifts, and itself. */
+  #numbers: Float64Array
+  readonly #size: number
   readonly #tau: number
+  #pending: number
   #learned = false
 
-  constructor(size: number, tau: number) {
+  /** `pending`: how many blends are made before one is learned from, and that one. */
+  constructor(size: number, tau: number, pending: number) {
+    this.#size = size
     this.#tau = tau
-    this.shifts = new Float64Array(size)
-    this.#losses = new Float64Array(size)
-    this.#mix = new Float64Array(size)
+    this.#pending = pending
+    this.#numbers = new Float64Array(2 * size + pending * (size + 1))
+  }
+
+  /** From now on so many are; what the blends were that are not learned from yet is of no use any more. */
+  restart(pending: number): void {
+    const learned = this.#numbers.subarray(0, 2 * this.#size)
+    this.#pending = pending
+    this.#numbers = new Float64Array(2 * this.#size + pending * (this.#size + 1))
+    this.#numbers.set(learned)
   }
 
   visit(walk: Walk): void {
-    walk.array(this.shifts)
-    walk.array(this.#losses)
-    walk.array(this.#mix)
+    walk.array(this.#numbers)
     this.#learned = walk.flag(this.#learned)
   }
 
-  /** `forecasts` are those of the time when they were made; NaN: there was none. */
-  learn(forecasts: Float64Array, { shifts, blend }: Made, outcome: number): void {
-    const losses = this.#losses
-    const now = this.shifts
+  /** `forecasts` are those of the blend that was made `at`; NaN: there was none. */
+  learn(at: number, forecasts: Float64Array, outcome: number): void {
+    const numbers = this.#numbers
+    const size = this.#size
     const tau = this.#tau
-    const blendLoss = pinball(outcome - blend, tau)
-    for (let i = 0; i < losses.length; i++) {
+    const then = this.#placeOf(at)
+    const blendLoss = pinball(outcome - (numbers[then + size] ?? 0), tau)
+    for (let i = 0; i < size; i++) {
       const residual = outcome - (forecasts[i] ?? NaN)
+      const before = (numbers[size + i] ?? 0) * DECAY
       if (residual !== residual) {
-        losses[i] = (losses[i] ?? 0) * DECAY + blendLoss
+        numbers[size + i] = before + blendLoss
         continue
       }
-      losses[i] = (losses[i] ?? 0) * DECAY + pinball(residual - (shifts[i] ?? 0), tau)
-      const shift = now[i] ?? 0
-      now[i] = shift + STEP * (residual > shift ? tau : tau - 1)
+      numbers[size + i] = before + pinball(residual - (numbers[then + i] ?? 0), tau)
+      const shift = numbers[i] ?? 0
+      numbers[i] = shift + STEP * (residual > shift ? tau : tau - 1)
     }
     this.#learned = true
-    this.#weigh()
   }
 
   /** Before anything is learned, the forecast `first`. */
-  blend(forecasts: Float64Array, first: number): number {
-    if (!this.#learned) return forecasts[first] ?? NaN
-    const mix = this.#mix
-    const { shifts } = this
-    let weights = 0
-    let sum = 0
-    for (let i = 0; i < mix.length; i++) {
-      const forecast = forecasts[i] ?? NaN
-      if (forecast !== forecast) continue
-      const weight = mix[i] ?? 0
-      weights += weight
-      sum += weight * (forecast + (shifts[i] ?? 0))
-    }
-    return weights > 0 ? sum / weights : (forecasts[first] ?? NaN)
+  blend(at: number, forecasts: Float64Array, first: number): number {
+    const mixed = this.#learned ? this.#mixed(forecasts) : NaN
+    const blend = mixed === mixed ? mixed : (forecasts[first] ?? NaN)
+    const place = this.#placeOf(at)
+    this.#numbers.copyWithin(place, 0, this.#size)
+    this.#numbers[place + this.#size] = blend
+    return blend
   }
 
-  #weigh(): void {
-    const losses = this.#losses
+  #mixed(forecasts: Float64Array): number {
+    const numbers = this.#numbers
+    const size = this.#size
     let best = Infinity
-    for (let i = 0; i < losses.length; i++) best = Math.min(best, losses[i] ?? Infinity)
+    for (let i = 0; i < size; i++) best = Math.min(best, numbers[size + i] ?? Infinity)
     const scale = -SHARPNESS / (best + 1e-9)
-    for (let i = 0; i < losses.length; i++)
-      this.#mix[i] = Math.exp(scale * ((losses[i] ?? 0) - best))
+    let weights = 0
+    let sum = 0
+    for (let i = 0; i < size; i++) {
+      const forecast = forecasts[i] ?? NaN
+      if (forecast !== forecast) continue
+      const weight = Math.exp(scale * ((numbers[size + i] ?? 0) - best))
+      weights += weight
+      sum += weight * (forecast + (numbers[i] ?? 0))
+    }
+    return sum / weights
+  }
+
+  #placeOf(at: number): number {
+    return 2 * this.#size + (at % this.#pending) * (this.#size + 1)
   }
 }

@@ -18,6 +18,9 @@ export const MAX_2_MINUTES = 2
 export const CONSTANT = BIAS
 /** Number of simple forecasts that the calibrated experts start from. */
 export const CANDIDATES = 20
+/** Which of them is the maximum of 5 minutes, and which the same time yesterday. */
+export const MAX_5_MINUTES = 3
+export const YESTERDAY = 11
 
 const clip = (value: number) => (value > 3 ? 3 : value < -3 ? -3 : value)
 
@@ -32,100 +35,101 @@ export interface Moment {
   readonly floor: number
 }
 
+/** Filled anew for each moment, so one of each does for all series. */
+const long: Line = { level: 0, slope: 0, mean: 0, explained: 0, residual: 0 }
+const short: Line = { level: 0, slope: 0, mean: 0, explained: 0, residual: 0 }
+const maxima = new Float64Array(MAXIMA.length)
+const raw = new Float64Array(RATIOS)
+
 /**
- * What is known of a load at one moment, as log ratios to its mean of the last minute. Two readings of it:
- * `fill` writes the inputs of a regression, and the simple forecasts of the coming maximum (NaN: not known yet).
+ * What is known of a load at one moment, as log ratios to its mean of the last minute. Two readings of it: the
+ * inputs of a regression, and the simple forecasts of the coming maximum (NaN: not known yet).
+ * Returns the base: ln(mean of the last minute + floor).
  */
-export class Features {
-  readonly #long: Line = { level: 0, slope: 0, mean: 0, explained: 0, residual: 0 }
-  readonly #short: Line = { level: 0, slope: 0, mean: 0, explained: 0, residual: 0 }
-  readonly #maxima = new Float64Array(MAXIMA.length)
-  readonly #raw = new Float64Array(RATIOS)
-
-  /** Returns the base: ln(mean of the last minute + floor). */
-  fill(moment: Moment, inputs: Float64Array, candidates: Float64Array): number {
-    const { recent, floor } = moment
-    const base = Math.log(recent.minute + floor)
-    this.#plain(moment, base)
-    this.#seasons(moment, base, inputs)
-    const raw = this.#raw
-    for (let i = 0; i < RATIOS; i++) {
-      const value = clip(orZero(raw[i]))
-      inputs[i] = value
-      inputs[RATIOS + i] = value > 0 ? value : 0
-    }
-    const long = this.#long
-    const short = this.#short
-    const { minute } = recent
-    const longMean = Math.max(long.mean, floor)
-    const shortMean = Math.max(short.mean, floor)
-    inputs[SHAPE] = clip((long.slope / longMean) * 40)
-    inputs[SHAPE + 1] = clip((short.slope / shortMean) * 8)
-    inputs[SHAPE + 2] = long.explained
-    inputs[SHAPE + 3] = Math.min(long.residual / longMean, 3)
-    inputs[SHAPE + 4] = Math.min(short.residual / shortMean, 3)
-    // `floor` is 1/400 of the peak: the level of the load against a twentieth of it.
-    inputs[SHAPE + 5] = clip(Math.log((minute + floor) / (20 * floor)))
-    inputs[BIAS] = 1
-    this.#candidates(candidates, inputs)
-    return base
+export function fillFeatures(
+  moment: Moment,
+  inputs: Float64Array,
+  candidates: Float64Array,
+): number {
+  const { recent, floor } = moment
+  const base = Math.log(recent.minute + floor)
+  fillPlain(moment, base)
+  fillSeasons(moment, base, inputs)
+  for (let i = 0; i < RATIOS; i++) {
+    const value = clip(orZero(raw[i]))
+    inputs[i] = value
+    inputs[RATIOS + i] = value > 0 ? value : 0
   }
+  const { minute } = recent
+  const longMean = Math.max(long.mean, floor)
+  const shortMean = Math.max(short.mean, floor)
+  inputs[SHAPE] = clip((long.slope / longMean) * 40)
+  inputs[SHAPE + 1] = clip((short.slope / shortMean) * 8)
+  inputs[SHAPE + 2] = long.explained
+  inputs[SHAPE + 3] = Math.min(long.residual / longMean, 3)
+  inputs[SHAPE + 4] = Math.min(short.residual / shortMean, 3)
+  // `floor` is 1/400 of the peak: the level of the load against a twentieth of it.
+  inputs[SHAPE + 5] = clip(Math.log((minute + floor) / (20 * floor)))
+  inputs[BIAS] = 1
+  fillCandidates(candidates, inputs)
+  return base
+}
 
-  #plain({ recent, horizon, floor }: Moment, base: number): void {
-    const raw = this.#raw
-    recent.fit(40, this.#long)
-    recent.fit(8, this.#short)
-    const log = (value: number) => Math.log(value + floor) - base
-    const { minute } = recent
-    const ahead = ({ level, slope }: Line) =>
-      log(Math.min(Math.max(level + slope * horizon, 0.3 * minute), 3 * minute + floor))
-    raw[0] = log(recent.smooth)
-    recent.maxima(MAXIMA, this.#maxima)
-    for (let i = 0; i < MAXIMA.length; i++) raw[1 + i] = log(this.#maxima[i] ?? 0)
-    raw[6] = log(recent.fiveMinutes)
-    raw[7] = log(recent.halfHour)
-    raw[8] = ahead(this.#long)
-    raw[9] = ahead(this.#short)
-  }
+function fillPlain({ recent, horizon, floor }: Moment, base: number): void {
+  recent.fit(40, long)
+  recent.fit(8, short)
+  const log = (value: number) => Math.log(value + floor) - base
+  const { minute } = recent
+  const ahead = ({ level, slope }: Line) =>
+    log(Math.min(Math.max(level + slope * horizon, 0.3 * minute), 3 * minute + floor))
+  raw[0] = log(recent.smooth)
+  recent.maxima(MAXIMA, maxima)
+  for (let i = 0; i < MAXIMA.length; i++) raw[1 + i] = log(maxima[i] ?? 0)
+  raw[6] = log(recent.fiveMinutes)
+  raw[7] = log(recent.halfHour)
+  raw[8] = ahead(long)
+  raw[9] = ahead(short)
+}
 
-  /** Of each lag: the maximum around that time, the one over the same horizon, the load then, the change. */
-  #seasons({ season, slot, horizon, floor }: Moment, base: number, inputs: Float64Array): void {
-    const raw = this.#raw
-    for (let i = 0; i < LAGS.length; i++) {
-      const then = slot - (LAGS[i] ?? 0)
-      const at = PLAIN + 3 * i
-      const around = season.max(then - 8, then + horizon + 8)
-      const ahead = season.max(then, then + horizon)
-      const level = season.max(then - 1, then)
-      raw[at] = Math.log(around + floor) - base
-      raw[at + 1] = Math.log(ahead + floor) - base
-      raw[at + 2] = Math.log(level + floor) - base
-      const change = Math.log((ahead + floor) / (level + floor))
-      inputs[CHANGES + i] = around === around ? clip(change) : 0
-    }
+/** Of each lag: the maximum around that time, the one over the same horizon, the load then, the change. */
+function fillSeasons(
+  { season, slot, horizon, floor }: Moment,
+  base: number,
+  inputs: Float64Array,
+): void {
+  for (let i = 0; i < LAGS.length; i++) {
+    const then = slot - (LAGS[i] ?? 0)
+    const at = PLAIN + 3 * i
+    const around = season.max(then - 8, then + horizon + 8)
+    const ahead = season.max(then, then + horizon)
+    const level = season.max(then - 1, then)
+    raw[at] = Math.log(around + floor) - base
+    raw[at + 1] = Math.log(ahead + floor) - base
+    raw[at + 2] = Math.log(level + floor) - base
+    const change = Math.log((ahead + floor) / (level + floor))
+    inputs[CHANGES + i] = around === around ? clip(change) : 0
   }
+}
 
-  #candidates(candidates: Float64Array, inputs: Float64Array): void {
-    const raw = this.#raw
-    candidates[0] = 0
-    for (let i = 1; i < PLAIN; i++) candidates[i] = raw[i] ?? NaN
-    const [hour, day, two, three, week] = [PLAIN, PLAIN + 3, PLAIN + 6, PLAIN + 9, PLAIN + 12]
-    const around = raw[day] ?? NaN
-    const ahead = raw[day + 1] ?? NaN
-    const max2 = raw[MAX_2_MINUTES] ?? 0
-    const max5 = raw[3] ?? 0
-    candidates[10] = around
-    candidates[11] = ahead
-    candidates[12] = raw[week] ?? NaN
-    candidates[13] = around === around ? (inputs[CHANGES + 1] ?? NaN) : NaN
-    candidates[14] = Math.max(max2, around)
-    candidates[15] = Math.max(max5, ahead)
-    candidates[16] = Math.max(max2, raw[9] ?? 0)
-    const threeDays = Math.max(around, raw[two] ?? NaN)
-    candidates[17] = threeDays === threeDays ? Math.max(threeDays, orLow(raw[three])) : around
-    candidates[18] = Math.max(max2, raw[hour] ?? NaN)
-    candidates[19] = raw[hour + 1] ?? NaN
-  }
+function fillCandidates(candidates: Float64Array, inputs: Float64Array): void {
+  candidates[0] = 0
+  for (let i = 1; i < PLAIN; i++) candidates[i] = raw[i] ?? NaN
+  const [hour, day, two, three, week] = [PLAIN, PLAIN + 3, PLAIN + 6, PLAIN + 9, PLAIN + 12]
+  const around = raw[day] ?? NaN
+  const ahead = raw[day + 1] ?? NaN
+  const max2 = raw[MAX_2_MINUTES] ?? 0
+  const max5 = raw[3] ?? 0
+  candidates[10] = around
+  candidates[YESTERDAY] = ahead
+  candidates[12] = raw[week] ?? NaN
+  candidates[13] = around === around ? (inputs[CHANGES + 1] ?? NaN) : NaN
+  candidates[14] = Math.max(max2, around)
+  candidates[15] = Math.max(max5, ahead)
+  candidates[16] = Math.max(max2, raw[9] ?? 0)
+  const threeDays = Math.max(around, raw[two] ?? NaN)
+  candidates[17] = threeDays === threeDays ? Math.max(threeDays, orLow(raw[three])) : around
+  candidates[18] = Math.max(max2, raw[hour] ?? NaN)
+  candidates[19] = raw[hour + 1] ?? NaN
 }
 
 const orZero = (value = NaN) => (value === value ? value : 0)

@@ -33,7 +33,7 @@ const FALLBACK_WINDOW_MS = 300_000
 const REMEMBER_MS = 24 * 3600_000
 
 /** Grows with each change of what is learned, or of the order in which it is written. */
-const SAVED_VERSION = 2
+const SAVED_VERSION = 3
 
 interface PredictiveState extends StabilizerState {
   keepUntilMs: number
@@ -216,7 +216,7 @@ function explain(
 function endOf(state: PredictiveState, cause: HoldCause, nowMs: number): number {
   if (cause === 'forecast-off') return state.fallback.expiresMs(nowMs)
   if (cause === 'window') return state.floor.expiresMs(nowMs)
-  const slots = Math.max(1, state.predictor.slotsToRelease())
+  const slots = Math.max(1, state.predictor.slotsToRelease)
   return Math.max(nowMs + 1, Math.min(nowMs + slots * SLOT_MS, state.ceiling.expiresMs(nowMs)))
 }
 
@@ -232,8 +232,8 @@ function reasonOf(
   const { upper } = predictor
   const expected = `at most ${short(upper)} is expected in the next ${aheadS} s (95 %)`
   if (cause === 'bounded') return `${expected}; cut at maxHeadroom ${options.maxHeadroom}`
-  const usual = predictor.weights.at(-1) ?? 0
-  if (usual > 0.5) return `${expected}; held for the usual 300 s, as nothing did better lately`
+  if (predictor.usual > 0.5)
+    return `${expected}; held for the usual 300 s, as nothing did better lately`
   if (value <= upper * 1.1) return expected
   return `${expected}; held above it, as earlier releases would have come too soon`
 }

@@ -16,51 +16,51 @@ export function pinball(residual: number, tau: number): number {
  * (Koenker and Bassett 1978; AdaGrad, Duchi et al. 2011, with a slow forgetting of Σ g²).
  */
 export class QuantileRegression {
-  readonly weights: Float64Array
-  readonly #squares: Float64Array
+  /**
+   * Weights of the inputs, and after them a term of its own for each of `bins` cases that exclude each other; then,
+   * in the same order, the sums of squares.
+   */
+  readonly #numbers: Float64Array
   readonly #tau: number
-
-  /** A term of its own for each of `bins` cases that exclude each other. */
-  readonly #terms: Float64Array
-  readonly #termSquares: Float64Array
+  readonly #size: number
 
   constructor(size: number, tau: number, bins = 0) {
-    this.#terms = new Float64Array(bins)
-    this.#termSquares = new Float64Array(bins).fill(FIRST_SQUARE)
     this.#tau = tau
-    this.weights = new Float64Array(size)
-    this.#squares = new Float64Array(size).fill(FIRST_SQUARE)
+    this.#size = size
+    this.#numbers = new Float64Array(2 * (size + bins)).fill(FIRST_SQUARE, size + bins)
   }
 
   visit(walk: Walk): void {
-    walk.array(this.weights)
-    walk.array(this.#squares)
-    walk.array(this.#terms)
-    walk.array(this.#termSquares)
+    walk.array(this.#numbers)
   }
 
-  predict(inputs: Float64Array, bin: number): number {
-    const { weights } = this
-    let sum = bin < this.#terms.length ? (this.#terms[bin] ?? 0) : 0
-    for (let i = 0; i < weights.length; i++) sum += (weights[i] ?? 0) * (inputs[i] ?? 0)
+  /** What an input weighs before anything is learned. */
+  begin(input: number, weight: number): void {
+    this.#numbers[input] = weight
+  }
+
+  predict(inputs: Float64Array, bin?: number): number {
+    const numbers = this.#numbers
+    const size = this.#size
+    let sum = bin === undefined ? 0 : (numbers[size + bin] ?? 0)
+    for (let i = 0; i < size; i++) sum += (numbers[i] ?? 0) * (inputs[i] ?? 0)
     return sum
   }
 
-  learn(inputs: Float64Array, bin: number, outcome: number): void {
-    const { weights } = this
-    const squares = this.#squares
+  learn(outcome: number, inputs: Float64Array, bin?: number): void {
     const gradient = outcome > this.predict(inputs, bin) ? -this.#tau : 1 - this.#tau
-    if (bin < this.#terms.length) {
-      const square = (this.#termSquares[bin] ?? 0) * FORGET + gradient * gradient
-      this.#termSquares[bin] = square
-      this.#terms[bin] = (this.#terms[bin] ?? 0) - (BIN_RATE * gradient) / Math.sqrt(square + 1e-8)
+    if (bin !== undefined) this.#descend(this.#size + bin, gradient, BIN_RATE)
+    for (let i = 0; i < this.#size; i++) {
+      const input = inputs[i] ?? 0
+      if (input !== 0) this.#descend(i, gradient * input, RATE)
     }
-    for (let i = 0; i < weights.length; i++) {
-      const g = gradient * (inputs[i] ?? 0)
-      if (g === 0) continue
-      const square = (squares[i] ?? 0) * FORGET + g * g
-      squares[i] = square
-      weights[i] = (weights[i] ?? 0) - (RATE * g) / Math.sqrt(square + 1e-8)
-    }
+  }
+
+  #descend(i: number, gradient: number, rate: number): void {
+    const numbers = this.#numbers
+    const s = numbers.length / 2 + i
+    const square = (numbers[s] ?? 0) * FORGET + gradient * gradient
+    numbers[s] = square
+    numbers[i] = (numbers[i] ?? 0) - (rate * gradient) / Math.sqrt(square + 1e-8)
   }
 }

@@ -34,8 +34,8 @@ export class Recent {
   halfHour = 0
   /** Mean of the last two slots: less noisy than one, and what maxima are taken of. */
   smooth = 0
-  readonly #raw = new Float64Array(SIZE)
-  readonly #smooth = new Float64Array(SIZE)
+  /** A ring of loads, and one of two-slot means. */
+  readonly #numbers = new Float64Array(2 * SIZE)
 
   visit(walk: Walk): void {
     this.count = walk.number(this.count)
@@ -43,16 +43,15 @@ export class Recent {
     this.fiveMinutes = walk.number(this.fiveMinutes)
     this.halfHour = walk.number(this.halfHour)
     this.smooth = walk.number(this.smooth)
-    walk.array(this.#raw)
-    walk.array(this.#smooth)
+    walk.array(this.#numbers)
   }
 
   push(load: number): void {
     const at = this.count
-    const before = at === 0 ? load : (this.#raw[(at - 1) & MASK] ?? load)
+    const before = at === 0 ? load : (this.#numbers[(at - 1) & MASK] ?? load)
     this.smooth = 0.5 * (load + before)
-    this.#raw[at & MASK] = load
-    this.#smooth[at & MASK] = this.smooth
+    this.#numbers[at & MASK] = load
+    this.#numbers[SIZE + (at & MASK)] = this.smooth
     this.count = at + 1
     if (at === 0) {
       this.fiveMinutes = load
@@ -73,7 +72,7 @@ export class Recent {
     const length = Math.min(slots, this.count)
     let max = -Infinity
     for (let back = 1; back <= length; back++) {
-      const value = this.#smooth[(this.count - back) & MASK] ?? 0
+      const value = this.#numbers[SIZE + ((this.count - back) & MASK)] ?? 0
       if (value > max) max = value
     }
     return max
@@ -86,7 +85,7 @@ export class Recent {
     for (let i = 0; i < lengths.length; i++) {
       const length = Math.min(lengths[i] ?? 0, this.count)
       for (; back <= length; back++) {
-        const value = this.#smooth[(this.count - back) & MASK] ?? 0
+        const value = this.#numbers[SIZE + ((this.count - back) & MASK)] ?? 0
         if (value > max) max = value
       }
       into[i] = max
@@ -96,7 +95,7 @@ export class Recent {
   #meanOf(slots: number): number {
     const length = Math.min(slots, this.count)
     let sum = 0
-    for (let back = 1; back <= length; back++) sum += this.#raw[(this.count - back) & MASK] ?? 0
+    for (let back = 1; back <= length; back++) sum += this.#numbers[(this.count - back) & MASK] ?? 0
     return sum / length
   }
 
@@ -107,7 +106,7 @@ export class Recent {
     let moment = 0
     let squares = 0
     for (let i = 0; i < length; i++) {
-      const value = this.#raw[(this.count - length + i) & MASK] ?? 0
+      const value = this.#numbers[(this.count - length + i) & MASK] ?? 0
       sum += value
       moment += value * i
       squares += value * value

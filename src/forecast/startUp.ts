@@ -19,14 +19,20 @@ export function startInForce(inForceMs: number, startMs: number): number {
 
 /**
  * A ring of another length that ends with the same values: the newest, as many as it holds, and where there are
- * fewer the oldest of them again. Value number i was put at i modulo the length; `count` were put in.
+ * fewer the oldest of them again. Value number i, of `width` numbers, was put at i modulo the length; `count` were.
  */
-export function resizedRing(ring: Float64Array, count: number, length: number): Float64Array {
-  const resized = new Float64Array(length)
+export function resizedRing(
+  ring: Float64Array,
+  count: number,
+  length: number,
+  width = 1,
+): Float64Array {
+  const resized = new Float64Array(length * width)
   if (count === 0) return resized
+  const before = ring.length / width
   for (let back = 0; back < length; back++) {
-    const known = Math.min(back, ring.length - 1)
-    resized[modulo(count - 1 - back, length)] = ring[modulo(count - 1 - known, ring.length)] ?? 0
+    const from = width * modulo(count - 1 - Math.min(back, before - 1), before)
+    resized.set(ring.subarray(from, from + width), width * modulo(count - 1 - back, length))
   }
   return resized
 }

@@ -43,7 +43,7 @@ export function tableWindow({ slope, fluctuation, pulseRisk }: Shape): {
 }
 
 /** Grows with each change of what is written. */
-const SAVED_VERSION = 1
+const SAVED_VERSION = 2
 
 interface TableState extends StabilizerState {
   keepUntilMs: number

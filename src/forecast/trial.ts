@@ -2,9 +2,9 @@ import { resizedRing } from './startUp.ts'
 import type { Walk } from './walk.ts'
 
 /**
- * What a plan would have cost: tiny replays of the autoscaler, one for each target utilisation, that run along
- * with the load. A fleet orders capacity as an HPA does (10 % tolerance, at most doubling or four pods a step,
- * no window of its own), what it orders serves after the start-up time, and work queues up to a minute. A
+ * What plans would have cost: tiny replays of the autoscaler, one for each plan and target utilisation, that run
+ * along with the load. A fleet orders capacity as an HPA does (10 % tolerance, at most doubling or four pods a
+ * step, no window of its own), what it orders serves after the start-up time, and work queues up to a minute. A
  * replica is taken to be of the size `unit`; that of the real ones need not be known.
  */
 export const UTILISATIONS = [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15] as const
@@ -15,127 +15,154 @@ const SLO_WAIT_S = 5
 /** A scale-up within ten minutes of a scale-down is a flap. */
 const FLAP_SLOTS = 40
 
-export class Trial {
-  /** Discounted sums for each utilisation: capacity paid, work that waited too long or was dropped, flaps. */
-  readonly paid = new Float64Array(COUNT)
-  readonly violated = new Float64Array(COUNT)
-  readonly flaps = new Float64Array(COUNT)
-  readonly #ordered = new Float64Array(COUNT)
-  readonly #queue = new Float64Array(COUNT)
-  #ring: Float64Array
-  readonly #ready = new Float64Array(COUNT)
-  readonly #readyAt = new Int32Array(COUNT)
-  readonly #wentDown = new Int32Array(COUNT).fill(-FLAP_SLOTS)
-  readonly #isDown = new Uint8Array(COUNT)
-  #length: number
-  #count = 0
-  #plan = 0
+/** What is known of a fleet, number by number. */
+const PAID = 0
+const VIOLATED = 1
+const FLAPS = 2
+const ORDERED = 3
+const QUEUE = 4
+const READY = 5
+const READY_AT = 6
+const WENT_DOWN = 7
+const SIZE = 8
 
-  constructor(startSlots: number) {
-    this.#length = startSlots + 1
-    this.#ring = new Float64Array(COUNT * this.#length)
+/** All fleets lie side by side in one array, plan by plan and utilisation by utilisation: each slot goes over all. */
+export class Trials {
+  readonly #fleets: Float64Array
+  /** What each ordered in the last slots, as many as a start-up takes: slot by slot, in a ring. */
+  #orders: Float64Array
+  #slots: number
+  /** What the autoscalers read last. */
+  readonly #plans: Float64Array
+  #count = 0
+
+  constructor(plans: number, startSlots: number) {
+    this.#slots = startSlots + 1
+    this.#fleets = new Float64Array(plans * COUNT * SIZE)
+    this.#orders = new Float64Array(plans * COUNT * this.#slots)
+    this.#plans = new Float64Array(plans)
   }
 
   /** From now on a start takes so long; what earlier ones cost stays in the sums. */
   startsIn(startSlots: number): void {
-    const length = startSlots + 1
-    const ring = new Float64Array(COUNT * length)
-    for (let s = 0; s < COUNT; s++) {
-      const before = this.#ring.subarray(s * this.#length, (s + 1) * this.#length)
-      ring.set(resizedRing(before, this.#count, length), s * length)
-    }
-    this.#ring = ring
-    this.#length = length
+    this.#slots = startSlots + 1
+    const fleets = this.#fleets.length / SIZE
+    this.#orders = resizedRing(this.#orders, this.#count, this.#slots, fleets)
   }
 
   visit(walk: Walk): void {
-    walk.array(this.paid)
-    walk.array(this.violated)
-    walk.array(this.flaps)
-    walk.array(this.#ordered)
-    walk.array(this.#queue)
-    walk.array(this.#ring)
-    walk.array(this.#ready)
-    walk.array(this.#readyAt)
-    walk.array(this.#wentDown)
-    walk.array(this.#isDown)
+    walk.array(this.#fleets)
+    walk.array(this.#orders)
+    walk.array(this.#plans)
     this.#count = walk.number(this.#count)
-    this.#plan = walk.number(this.#plan)
   }
 
-  /** One slot: `load` came, `plan` is what the autoscaler reads next; `unit` is the smallest fleet. */
-  push(load: number, plan: number, unit: number, keep: number): void {
+  /** Discounted sums: capacity paid, work that waited too long or was dropped, scale-ups soon after a scale-down. */
+  paid(plan: number, utilisation: number): number {
+    return this.#fleets[(plan * COUNT + utilisation) * SIZE + PAID] ?? 0
+  }
+  violated(plan: number, utilisation: number): number {
+    return this.#fleets[(plan * COUNT + utilisation) * SIZE + VIOLATED] ?? 0
+  }
+  flaps(plan: number, utilisation: number): number {
+    return this.#fleets[(plan * COUNT + utilisation) * SIZE + FLAPS] ?? 0
+  }
+
+  /** One slot: `load` came, `plans` are what the autoscalers read next; `unit` is the smallest fleet. */
+  push(load: number, plans: Float64Array, unit: number, keep: number): void {
     const at = this.#count++
-    const ordered = this.#ordered
-    if (at === 0) {
-      for (let s = 0; s < COUNT; s++) {
-        ordered[s] = Math.max(unit, plan / (UTILISATIONS[s] ?? 1))
-        this.#ready[s] = ordered[s] ?? 0
-        this.#ring.fill(ordered[s] ?? 0, s * this.#length, (s + 1) * this.#length)
+    if (at === 0) this.#begin(plans, unit)
+    const fleets = this.#fleets
+    const work = load * SLOT_S
+    for (let e = 0, f = 0; e < plans.length; e++) {
+      const plan = this.#plans[e] ?? 0
+      for (let s = 0; s < COUNT; s++, f += SIZE) {
+        fleets[f + PAID] = (fleets[f + PAID] ?? 0) * keep + (fleets[f + ORDERED] ?? 0)
+        fleets[f + VIOLATED] = (fleets[f + VIOLATED] ?? 0) * keep + this.#serve(f, at, work)
+        fleets[f + FLAPS] = (fleets[f + FLAPS] ?? 0) * keep
+        if (at > 0) this.#order(f, at, plan / (UTILISATIONS[s] ?? 1), unit)
       }
     }
-    const work = load * SLOT_S
-    for (let s = 0; s < COUNT; s++) {
-      this.#serve(s, at, work, keep)
-      this.paid[s] = (this.paid[s] ?? 0) * keep + (ordered[s] ?? 0)
-      this.flaps[s] = (this.flaps[s] ?? 0) * keep
-      if (at > 0) this.#order(s, at, this.#plan / (UTILISATIONS[s] ?? 1), unit)
-    }
-    this.#plan = plan
+    this.#plans.set(plans)
   }
 
-  /** Capacity that serves is the least ordered during the start-up; fluid queue, first in, first out. */
-  #serve(s: number, at: number, work: number, keep: number): void {
-    const length = this.#length
-    const ordered = this.#ordered[s] ?? 0
-    const slot = s * length
-    this.#ring[slot + (at % length)] = ordered
-    let ready = this.#ready[s] ?? 0
+  #begin(plans: Float64Array, unit: number): void {
+    const fleets = this.#fleets
+    for (let e = 0, f = 0; e < plans.length; e++)
+      for (let s = 0; s < COUNT; s++, f += SIZE) {
+        const ordered = Math.max(unit, (plans[e] ?? 0) / (UTILISATIONS[s] ?? 1))
+        fleets[f + ORDERED] = ordered
+        fleets[f + READY] = ordered
+        fleets[f + WENT_DOWN] = NEVER
+      }
+  }
+
+  /** Answers the work that waited too long or was dropped: a fluid queue, first in, first out. */
+  #serve(f: number, at: number, work: number): number {
+    const fleets = this.#fleets
+    const ready = this.#ready(f, at)
+    const before = fleets[f + QUEUE] ?? 0
+    const queue = Math.max(0, before + work - ready * SLOT_S)
+    if (before === 0 && queue === 0) return 0
+    const limit = LONGEST_WAIT_S * ready
+    const left = queue > limit ? limit : queue
+    fleets[f + QUEUE] = left
+    const dropped = Math.max(0, queue - limit)
+    const late = shareLate(Math.min(before, left) / ready, Math.max(before, left) / ready)
+    return Math.min(work, dropped) + late * Math.max(work - dropped, 0)
+  }
+
+  /** Capacity that serves: the least ordered during the start-up. */
+  #ready(f: number, at: number): number {
+    const fleets = this.#fleets
+    const orders = this.#orders
+    const slots = this.#slots
+    const ordered = fleets[f + ORDERED] ?? 0
+    // Slot by slot, so that what is written lies together.
+    const first = f / SIZE
+    const count = fleets.length / SIZE
+    orders[(at % slots) * count + first] = ordered
+    let ready = fleets[f + READY] ?? 0
     if (ordered <= ready) {
       ready = ordered
-      this.#readyAt[s] = at
-    } else if (at - (this.#readyAt[s] ?? 0) >= length) {
+      fleets[f + READY_AT] = at
+    } else if (at - (fleets[f + READY_AT] ?? 0) >= slots) {
       ready = Infinity
-      for (let back = 0; back < length && back <= at; back++) {
-        const value = this.#ring[slot + ((at - back) % length)] ?? 0
+      for (let back = 0; back < slots && back <= at; back++) {
+        const value = orders[((at - back) % slots) * count + first] ?? 0
         if (value < ready) {
           ready = value
-          this.#readyAt[s] = at - back
+          fleets[f + READY_AT] = at - back
         }
       }
     }
-    this.#ready[s] = ready
-    const before = this.#queue[s] ?? 0
-    const limit = LONGEST_WAIT_S * ready
-    let queue = Math.max(0, before + work - ready * SLOT_S)
-    let violated = (this.violated[s] ?? 0) * keep
-    if (before !== 0 || queue !== 0) {
-      const dropped = Math.max(0, queue - limit)
-      if (queue > limit) queue = limit
-      const least = Math.min(before, queue) / ready
-      const most = Math.max(before, queue) / ready
-      const late =
-        most <= SLO_WAIT_S ? 0 : least >= SLO_WAIT_S ? 1 : (most - SLO_WAIT_S) / (most - least)
-      violated += Math.min(work, dropped) + late * Math.max(work - dropped, 0)
-    }
-    this.violated[s] = violated
-    this.#queue[s] = queue
+    fleets[f + READY] = ready
+    return ready
   }
 
-  #order(s: number, at: number, wanted: number, unit: number): void {
-    const ordered = this.#ordered[s] ?? 0
+  #order(f: number, at: number, wanted: number, unit: number): void {
+    const fleets = this.#fleets
+    const ordered = fleets[f + ORDERED] ?? 0
     const ratio = wanted / ordered
     if (ratio >= 0.9 && ratio <= 1.1) return
     const next = Math.max(unit, Math.ceil(wanted / unit) * unit)
     if (next > ordered) {
-      if (this.#isDown[s] === 1 && at - (this.#wentDown[s] ?? 0) < FLAP_SLOTS)
-        this.flaps[s] = (this.flaps[s] ?? 0) + 1
-      this.#isDown[s] = 0
-      this.#ordered[s] = Math.min(next, Math.max(ordered + 4 * unit, 2 * ordered))
+      if (at - (fleets[f + WENT_DOWN] ?? 0) < FLAP_SLOTS)
+        fleets[f + FLAPS] = (fleets[f + FLAPS] ?? 0) + 1
+      fleets[f + WENT_DOWN] = NEVER
+      fleets[f + ORDERED] = Math.min(next, Math.max(ordered + 4 * unit, 2 * ordered))
     } else if (next < ordered) {
-      this.#wentDown[s] = at
-      this.#isDown[s] = 1
-      this.#ordered[s] = next
+      fleets[f + WENT_DOWN] = at
+      fleets[f + ORDERED] = next
     }
   }
+}
+
+/** Slot of a scale-down that was not, or was followed by a scale-up. */
+const NEVER = -FLAP_SLOTS
+
+/** Share of the work that waits longer than the SLO, where the wait grows or falls evenly between two. */
+function shareLate(least: number, most: number): number {
+  if (most <= SLO_WAIT_S) return 0
+  return least >= SLO_WAIT_S ? 1 : (most - SLO_WAIT_S) / (most - least)
 }

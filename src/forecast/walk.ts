@@ -6,6 +6,8 @@ type Numbers = Float64Array | Uint16Array | Int32Array | Uint8Array
  */
 export interface Walk {
   array(values: Numbers): void
+  /** Length of an array that grows, at most `most`: to be made that long before it is visited. */
+  length(now: number, most: number): number
   number(value: number): number
   flag(value: boolean): boolean
 }
@@ -19,13 +21,14 @@ export function written(visit: (walk: Walk) => void): string {
   }
   visit({
     array: (values) => void parts.push(bytesOf(values)),
+    length: number,
     number,
     flag: (value) => number(value ? 1 : 0) === 1,
   })
   return Buffer.concat(parts).toString('base64')
 }
 
-/** Puts back what `written` made; false, and what was visited is of no use, where the length is another. */
+/** Puts back what `written` made; false, and what was visited is of no use, where a length is another. */
 export function readBack(text: string, visit: (walk: Walk) => void): boolean {
   const bytes = Buffer.from(text, 'base64')
   let at = 0
@@ -39,8 +42,15 @@ export function readBack(text: string, visit: (walk: Walk) => void): boolean {
     array(one)
     return one[0] ?? NaN
   }
-  visit({ array, number, flag: () => number() === 1 })
-  return at === bytes.length
+  let possible = true
+  const length = (now: number, most: number) => {
+    const told = number()
+    if (Number.isInteger(told) && told >= 0 && told <= most) return told
+    possible = false
+    return now
+  }
+  visit({ array, length, number, flag: () => number() === 1 })
+  return possible && at === bytes.length
 }
 
 function bytesOf(values: Numbers): Uint8Array {

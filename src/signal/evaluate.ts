@@ -68,7 +68,7 @@ export function evaluateSignal(
     )
   }
   if (readings.length === 0) readings.push(absentSignal(signal, state, view, nowMs))
-  const held = stabilizer === undefined ? readings : holdReadings(signal, readings, state.holds, at)
+  const held = stabilizer === undefined ? readings : holdReadings(readings, groups, state.holds, at)
   const looked = startUp === undefined ? {} : { startUp }
   return { signal, evaluatedMs: nowMs, readings: held, ...looked }
 }

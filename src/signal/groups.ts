@@ -4,6 +4,8 @@ import type { SeriesView } from '../ports.ts'
 /** The series of a signal that share the values of its `by` labels. */
 export interface Group {
   readonly key: string
+  /** Key of the groups that are held together. */
+  readonly heldAs: string
   readonly labels: Labels
   readonly series: readonly Series[]
   /** Upper bounds of a classic histogram's buckets, parallel to `series`; undefined for anything else. */
@@ -41,14 +43,21 @@ export function groupSeries(signal: Signal, selected: readonly Series[]): Groupi
     if (group === undefined) byKey.set(key, { labels, series: [series] })
     else group.series.push(series)
   }
+  const onTotal = signal.expose.custom?.on.resource === 'pods'
   const groups = [...byKey].map(([key, { labels, series }]) => ({
     key,
+    heldAs: onTotal ? keyWithoutPod(labels) : key,
     labels,
     series,
     bounds: histogramBounds(signal, series),
     mean: meanParts(signal, series),
   }))
   return { groups, unattributed }
+}
+
+/** Of what is told of pods the total is held, apart by every other label. */
+function keyWithoutPod(labels: Labels): string {
+  return JSON.stringify(Object.entries(labels).filter(([name]) => name !== 'pod'))
 }
 
 function isOf(
