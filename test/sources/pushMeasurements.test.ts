@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { createInlet } from '../../adapter/push/inlet.ts'
 import type { PushMeasurements, PushPoint } from '../../src/ports.ts'
 import { createSeriesStore } from '../../src/series/store.ts'
+import { evaluateCollected } from '../../src/signal/collected.ts'
 import { pushSource } from '../../src/sources/push/push.ts'
 import { ManualClock } from '../kit/manualClock.ts'
 import { RecordingLogger } from '../kit/recordingLogger.ts'
@@ -304,5 +305,36 @@ describe('a process that falls silent', () => {
       await clock.advance(30_000)
     }
     expect(store.origins('push').size).toBeLessThan(3)
+  })
+})
+
+describe('the rate of deltas', () => {
+  const WINDOW = { function: 'rate', durationMs: 60_000, quantile: 0 } as const
+
+  /** What is known after each export, every 10 s, of a process that counts five a second. */
+  async function rates(begun: ReturnType<typeof begin>, exports: number): Promise<unknown[]> {
+    const { clock, send, series } = begun
+    const seen: unknown[] = []
+    for (let index = 0; index < exports; index += 1) {
+      const startMs = clock.nowMs()
+      await clock.advance(10_000)
+      expect(send([{ kind: 'delta', value: 50, startMs }])).toEqual(TAKEN)
+      const [one] = series('requests_total')
+      const told = one === undefined ? undefined : evaluateCollected(one, WINDOW)
+      seen.push(told?.state === 'value' ? told.value : told?.state)
+    }
+    return seen
+  }
+
+  test('is that of the time that is known, after a start of ours', async () => {
+    const seen = await rates(begin(), 12)
+    expect(seen).toEqual(['warming-up', ...Array<number>(11).fill(5)])
+  })
+
+  test('counts a process that began later for the whole window, in which it was not', async () => {
+    const begun = begin()
+    await begun.clock.advance(121_000)
+    const seen = await rates(begun, 8)
+    expect(seen).toEqual([50, 100, 150, 200, 250, 300, 300, 300].map((count) => count / 60))
   })
 })

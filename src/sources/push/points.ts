@@ -39,7 +39,11 @@ function valueMistake(value: number | PushHistogram, counts: boolean): string | 
 }
 
 /** What is written for a point that is right and new. A delta is laid into steps, as reports are. */
-export function samplesOfPoint(point: PushPoint, bucketMs: number): Sample[] {
+export function samplesOfPoint(
+  point: PushPoint,
+  bucketMs: number,
+  covered?: Sample['covered'],
+): Sample[] {
   const { kind, startMs, endMs } = point
   if (kind !== 'delta') {
     const at = { kind, timestampMs: Math.floor(endMs) }
@@ -54,7 +58,8 @@ export function samplesOfPoint(point: PushPoint, bucketMs: number): Sample[] {
   return parts.flatMap(({ values, ...part }) =>
     values.map((value, index): Sample => {
       const timestampMs = ends[index] ?? NaN
-      return { ...part, kind, value, timestampMs, startMs: timestampMs - bucketMs }
+      const at = { timestampMs, startMs: timestampMs - bucketMs }
+      return { ...part, kind, value, ...at, ...(covered === undefined ? {} : { covered }) }
     }),
   )
 }

@@ -18,6 +18,10 @@ interface Process {
   state: 'reporting' | 'failing' | 'ended'
   /** Until then nothing of it is stored. */
   quarrelUntilMs: number
+  /** It began while we listened, so there was nothing to count before. */
+  isNew: boolean
+  /** Of its series that there are now. */
+  covered?: Sample['covered']
 }
 
 /** What is known of the processes of one pod, by the name each gives itself. */
@@ -40,10 +44,12 @@ type Surroundings = Pick<SourceDeps, 'clock' | 'sink' | 'name' | 'log'>
 export class Measuring {
   readonly #limits: Limits
   readonly #deps: Surroundings
+  readonly #sinceMs: number
 
   constructor(limits: Limits, deps: Surroundings) {
     this.#limits = limits
     this.#deps = deps
+    this.#sinceMs = deps.clock.monotonicMs()
   }
 
   measure(processes: Processes, told: PushMeasurements): MeasurementsOutcome {
@@ -71,7 +77,7 @@ export class Measuring {
       if (point.value === 'none') ended.push(...process.streams.end(point))
       else {
         const own = labelled(point, told)
-        const made = samplesOfPoint(own, this.#limits.bucket)
+        const made = samplesOfPoint(own, this.#limits.bucket, cover(process, own))
         process.streams.take(point, seriesNames(made), heardMs)
         samples.push(...made)
       }
@@ -139,6 +145,8 @@ export class Measuring {
       origin: told.process === '' ? pod : `${pod}/${told.process}`,
       streams: new Streams(),
       ...{ sinceMs: nowMs, heardMs: nowMs, state: 'reporting', quarrelUntilMs: -Infinity },
+      // Of those that are heard soon after a start of ours it is not known since when they count.
+      isNew: nowMs - this.#sinceMs > this.#limits.maxAge,
     }
     processes.set(told.process, made)
     return made
@@ -147,6 +155,8 @@ export class Measuring {
   #quarrel(process: Process, message: string, nowMs: number): void {
     const began = process.quarrelUntilMs <= nowMs
     process.quarrelUntilMs = nowMs + this.#limits.maxAge + AHEAD_MAX_MS
+    process.isNew = false
+    process.covered = undefined
     // Its series end; the origin stays, failing, so that nobody takes the others for the whole.
     this.#deps.sink.end(this.#deps.name, process.origin)
     this.#fail(process, { code: 'bad-response', message }, began)
@@ -165,8 +175,21 @@ export class Measuring {
 
   #end(process: Process): void {
     process.state = 'ended'
+    process.isNew = false
+    process.covered = undefined
     this.#deps.sink.end(this.#deps.name, process.origin)
   }
+}
+
+/** Takes in the time that a delta tells of. */
+function cover(process: Process, { kind, startMs, endMs }: PushPoint): Sample['covered'] {
+  if (kind !== 'delta') return undefined
+  const { fromMs = Infinity, untilMs = -Infinity } = process.covered ?? {}
+  process.covered = {
+    fromMs: process.isNew ? -Infinity : Math.min(fromMs, startMs ?? endMs),
+    untilMs: Math.max(untilMs, endMs),
+  }
+  return process.covered
 }
 
 function silenceOf(silentMs: number) {
