@@ -18,7 +18,8 @@ export interface PushEdgeConfig {
   readonly address: string
   readonly port: number
   readonly auth:
-    | { readonly mode: 'serviceAccountToken' | 'insecureOpen' | 'insecurePlaintext' }
+    | { readonly mode: 'serviceAccountToken'; readonly audience?: string }
+    | { readonly mode: 'insecureOpen' | 'insecurePlaintext' }
     | {
         readonly mode: 'clientCertificates'
         readonly caFile?: string | undefined
@@ -107,6 +108,6 @@ function proofOf(auth: PushEdgeConfig['auth'], { client, clock }: PushEdgeDeps):
     throw new Error(
       'push.auth.mode is serviceAccountToken and there is no cluster: run in a pod, give --kubeconfig, or choose clientCertificates',
     )
-  const tokens = apiTokenReviewer({ post: tokenReviewPoster(client), clock })
+  const tokens = apiTokenReviewer({ post: tokenReviewPoster(client, auth.audience), clock })
   return { kind: 'token', review: (token) => tokens.review(token) }
 }

@@ -32,8 +32,8 @@ export interface SendFailure {
   readonly retryMs?: number | undefined
 }
 
-/** Reports that wait while the adapter is away: half a minute of them. */
-const WAITING_MAX = 30
+/** Reports that wait while the adapter is away: one a second, for nearly as long as they would be taken. */
+const WAITING_MAX = 100
 const FIRST_RETRY_MS = 200
 const RETRY_MAX_MS = 5000
 /** Longer is not waited whatever the adapter says: the report would be too old by then. */

@@ -546,7 +546,11 @@ describe('the example with reports', () => {
     const { template } = one(push, 'Deployment').spec as {
       template: {
         metadata: { labels: Record<string, string> }
-        spec: { serviceAccountName: string; automountServiceAccountToken?: boolean }
+        spec: {
+          serviceAccountName: string
+          automountServiceAccountToken: boolean
+          volumes: { projected: { sources: { serviceAccountToken?: { audience: string } }[] } }[]
+        }
       }
     }
     const query = loaded.ok ? loaded.config.adapter.sources[0]?.push?.pods : undefined
@@ -554,7 +558,10 @@ describe('the example with reports', () => {
     expect(template.metadata.labels[label]).toBe(value)
     const overlay = readFileSync(join(MANIFESTS, 'overlays/push/kustomization.yaml'), 'utf8')
     expect(overlay).toContain(`matchLabels: { ${label}: "${value}" }`)
-    expect(template.spec.automountServiceAccountToken).not.toBe(false)
+    expect(template.spec.automountServiceAccountToken).toBe(false)
+    const auth = loaded.ok ? loaded.config.adapter.push?.auth : undefined
+    const token = template.spec.volumes[0]?.projected.sources[0]?.serviceAccountToken
+    expect(auth).toEqual({ mode: 'serviceAccountToken', audience: token?.audience })
     expect(one(push, 'ServiceAccount').metadata.name).toBe(template.spec.serviceAccountName)
     expect(push.filter(({ kind }) => /Role/.test(kind))).toEqual([])
   })

@@ -1,21 +1,33 @@
 import { TidelineError } from '../../src/errors.ts'
 import type { KubeClient } from './kubeClient.ts'
 
-/** Posts a TokenReview (authentication.k8s.io/v1) and gives its status. Rejects with `TidelineError`. */
-export function tokenReviewPoster(client: KubeClient) {
+/**
+ * Posts a TokenReview (authentication.k8s.io/v1) and gives its status. Rejects with `TidelineError`. `audience` is
+ * whom a token must be for; left out: the API server.
+ */
+export function tokenReviewPoster(client: KubeClient, audience?: string) {
+  const audiences = audience === undefined ? {} : { audiences: [audience] }
   return async (token: string, signal: AbortSignal) => {
     const answer = await client.request(
       'POST',
       '/apis/authentication.k8s.io/v1/tokenreviews',
-      { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec: { token } },
+      {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenReview',
+        spec: { token, ...audiences },
+      },
       signal,
     )
     const status = statusOf(answer, 'TokenReview')
     const user = isRecord(status['user']) ? status['user'] : {}
+    // An API server that knows nothing of audiences names none.
+    const meant = audience === undefined || texts(status['audiences']).includes(audience)
+    const said = textOr(status['error'], '')
+    const error = meant || said !== '' ? said : `it is not for the audience ${audience}`
     return {
       // The API server leaves a false `authenticated` out.
-      authenticated: status['authenticated'] === true,
-      error: textOr(status['error'], ''),
+      authenticated: status['authenticated'] === true && meant,
+      ...(error === '' ? {} : { error }),
       user: {
         username: textOr(user['username'], ''),
         uid: textOr(user['uid'], ''),

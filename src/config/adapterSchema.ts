@@ -187,10 +187,18 @@ const pushSchema = z
       .discriminatedUnion(
         'mode',
         [
-          z.strictObject({ mode: z.literal('serviceAccountToken') }).meta({
-            description:
-              'TLS, and a bearer token of a ServiceAccount, proved by TokenReview; a pod reports for itself alone',
-          }),
+          z
+            .strictObject({
+              mode: z.literal('serviceAccountToken'),
+              audience: z.string().min(1).exactOptional().meta({
+                description:
+                  'for whom the token must be, so that it is good for nothing else; default: the API server',
+              }),
+            })
+            .meta({
+              description:
+                'TLS, and a bearer token of a ServiceAccount, proved by TokenReview; a pod reports for itself alone',
+            }),
           clientCertificates
             .extend({
               mode: z.literal('clientCertificates'),

@@ -150,9 +150,29 @@ describe('reviews', () => {
     })
     server.answer = (_, answer) =>
       json(answer, 201, { kind: 'TokenReview', status: { error: 'x' } })
-    expect(await post('sesame', never)).toMatchObject({ authenticated: false })
+    expect(await post('sesame', never)).toMatchObject({ authenticated: false, error: 'x' })
     server.answer = (_, answer) => json(answer, 201, { kind: 'Other' })
     await expect(post('sesame', never)).rejects.toMatchObject({ code: 'bad-response' })
+  })
+
+  test('a TokenReview for an audience; who does not say that it looked at that did not', async () => {
+    const post = tokenReviewPoster(client, 'tideline')
+    const answerWith = (audiences?: readonly string[]) => {
+      const status = { authenticated: true, user: { username: 'u' }, audiences }
+      server.answer = (_, answer) => json(answer, 201, { kind: 'TokenReview', status })
+    }
+    answerWith(['tideline'])
+    expect(await post('sesame', never)).toMatchObject({ authenticated: true })
+    expect(server.asked.at(-1)).toMatchObject({
+      body: { spec: { token: 'sesame', audiences: ['tideline'] } },
+    })
+    for (const others of [undefined, [], ['vault']]) {
+      answerWith(others)
+      expect(await post('sesame', never)).toMatchObject({
+        authenticated: false,
+        error: 'it is not for the audience tideline',
+      })
+    }
   })
 
   test('a SubjectAccessReview; an answer without a verdict is none', async () => {

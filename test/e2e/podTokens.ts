@@ -10,18 +10,25 @@ export interface PodIdentity {
   readonly uid: string
 }
 
-/** Bound to the pod: it is good for as long as that is there. For the API server where no audience is named. */
+/**
+ * Bound to the pod, where one is named: it is good for as long as that is there. For the API server where no
+ * audience is named.
+ */
 export async function podToken(
   plane: ControlPlane,
-  { namespace, account, pod, uid }: PodIdentity,
+  identity: PodIdentity | Pick<PodIdentity, 'namespace' | 'account'>,
   audiences?: readonly string[],
 ): Promise<string> {
+  const { namespace, account } = identity
   const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${account}/token`
-  const boundObjectRef = { kind: 'Pod', apiVersion: 'v1', name: pod, uid }
+  const bound =
+    'pod' in identity
+      ? { boundObjectRef: { kind: 'Pod', apiVersion: 'v1', name: identity.pod, uid: identity.uid } }
+      : {}
   const { status } = await plane.api<{ status: { token: string } }>('POST', path, {
     apiVersion: 'authentication.k8s.io/v1',
     kind: 'TokenRequest',
-    spec: { boundObjectRef, ...(audiences === undefined ? {} : { audiences }) },
+    spec: { ...bound, ...(audiences === undefined ? {} : { audiences }) },
   })
   return status.token
 }

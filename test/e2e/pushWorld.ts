@@ -23,6 +23,8 @@ export const DETECTOR = 'vision-detector'
 /** As the certificate names it, and the headless Service of the overlay. */
 const NAME = 'custom-metrics-adapter-push.monitoring.svc'
 const WINDOW = '4s'
+/** As in the example. */
+export const AUDIENCE = 'tideline'
 
 export interface PushWorld {
   readonly plane: ControlPlane
@@ -50,7 +52,7 @@ export async function startPushWorld(): Promise<PushWorld> {
     const ca = () => readFileSync(join(place.plane?.folder ?? '', 'tls', 'ca.crt'))
     const pods = createReportingPods(DETECTOR, podPort, async (pod) => {
       if (place.plane === undefined) throw new Error('a pod before there is a control plane')
-      const token = await podToken(place.plane, identity(pod))
+      const token = await podToken(place.plane, identity(pod), [AUDIENCE])
       return {
         ...{ address: `${NAME}:6445`, service: 'detector', token: () => token },
         addresses: () => Promise.resolve(pushPorts.map((port) => `127.0.0.1:${port}`)),

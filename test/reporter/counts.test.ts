@@ -46,9 +46,9 @@ test('what waits is bounded: the oldest is dropped and counted', () => {
     () => new Promise(() => undefined),
     () => undefined,
   )
-  for (let sequence = 1; sequence <= 40; sequence++)
+  for (let sequence = 1; sequence <= 110; sequence++)
     sender.add({ ...names, sequence, startUnixMs: 1, endUnixMs: 2, counts })
-  // One is under way and thirty wait.
+  // One is under way and a hundred wait.
   expect(sender).toMatchObject({ sent: 0, dropped: 9, droppedCalls: 18 })
 })
 
