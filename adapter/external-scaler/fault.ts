@@ -5,7 +5,9 @@ export class CallFault extends Error {
   readonly code: status
 
   constructor(code: status, message: string) {
-    super(message.length > MESSAGE_MAX ? `${message.slice(0, MESSAGE_MAX)}…` : message)
+    const text = message.length > MESSAGE_MAX ? `${message.slice(0, MESSAGE_MAX)}…` : message
+    // gRPC throws for half a character, such as a cut may leave.
+    super(text.toWellFormed())
     this.name = 'CallFault'
     this.code = code
   }

@@ -9,7 +9,7 @@ export class Refusal extends Error {
   readonly retryMs: number | undefined
 
   constructor(code: status, message: string, retryMs?: number) {
-    super(message.slice(0, MESSAGE_MAX))
+    super(message.slice(0, MESSAGE_MAX).toWellFormed())
     this.name = 'Refusal'
     this.code = code
     this.retryMs = retryMs
@@ -19,7 +19,7 @@ export class Refusal extends Error {
 /** For what may have gone by after a moment, such as a restart. */
 export const MOMENT_MS = 1000
 
-/** It travels in a header. */
+/** It travels in a header, and gRPC throws for half a character, such as a cut may leave. */
 const MESSAGE_MAX = 800
 
 const CODES = {

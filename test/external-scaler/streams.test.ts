@@ -136,6 +136,11 @@ describe('health', () => {
     const heard = client.stream('Watch', { service: 'other' })
     await until('the status', () => heard.messages.length === 1)
     expect(heard.messages).toEqual([{ status: 'SERVICE_UNKNOWN' }])
+    // A message is cut, and not within a character.
+    for (const before of ['', 'a'])
+      expect(await client.ask('Check', { service: before + '😀'.repeat(500) })).toMatch(
+        /^NOT_FOUND/,
+      )
   })
 })
 
