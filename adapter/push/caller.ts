@@ -38,9 +38,13 @@ const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):[^:]+$/
 export async function callerOf(proof: PushServerDeps['proof'], shown: Shown): Promise<Caller> {
   if (proof.kind === 'none') return { name: 'anybody', namespaces: undefined, pod: undefined }
   if (proof.kind === 'certificate') {
-    const name = shown.commonName
-    const namespaces = proof.namespaces.get(name) ?? new Set<string>()
-    return { name: `certificate ${JSON.stringify(name)}`, namespaces, pod: undefined }
+    if (shown.commonName === '')
+      throw new Refusal(status.UNAUTHENTICATED, 'show a client certificate of the CA for services')
+    const name = `certificate ${JSON.stringify(shown.commonName)}`
+    const namespaces = proof.namespaces.get(shown.commonName)
+    if (namespaces === undefined)
+      throw new Refusal(status.PERMISSION_DENIED, `${name} is not in push.auth.namespaces`)
+    return { name, namespaces, pod: undefined }
   }
   const token = /^Bearer +(\S+)$/i.exec(shown.authorization)?.[1]
   if (token === undefined)

@@ -10,7 +10,12 @@ afterEach(async () => {
   push = undefined
 })
 
-const nobody: Proof = { kind: 'certificate', namespaces: new Map() }
+const name = 'system:serviceaccount:vision:default'
+const extra = { 'authentication.kubernetes.io/pod-name': ['v-0'] }
+const proof: Proof = {
+  kind: 'token',
+  review: () => ({ authenticated: true, user: { name, extra } }),
+}
 const receiver = { report: () => ({ outcome: 'accepted' }) as const }
 
 test.each([
@@ -19,6 +24,6 @@ test.each([
   ['half a character', '\ud800'],
   ['a line break', 'a\r\nb\u0000'],
 ])('%s: the call is answered', async (_, namespace) => {
-  push = await startPush({ receiver, proof: nobody })
-  expect(await push.client.report(report({ namespace }))).toMatch(/^PERMISSION_DENIED: /)
+  push = await startPush({ receiver, proof })
+  expect(await push.client.report(report({ namespace }), 'v-0')).toMatch(/^PERMISSION_DENIED: /)
 })

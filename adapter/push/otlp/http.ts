@@ -88,17 +88,21 @@ function commonNameOf({ socket }: IncomingMessage): string {
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   const parts: Buffer[] = []
   let length = 0
-  for await (const part of request as AsyncIterable<Buffer>) {
-    length += part.length
-    if (length > BODY_BYTES_MAX)
-      throw new HttpFault(413, `the body has more than ${BODY_BYTES_MAX} bytes: smaller batches`)
-    parts.push(part)
+  try {
+    for await (const part of request as AsyncIterable<Buffer>) {
+      length += part.length
+      if (length > BODY_BYTES_MAX) break
+      parts.push(part)
+    }
+  } catch (thrown) {
+    throw new Refusal(status.CANCELLED, `the body ended too early: ${messageOf(thrown)}`)
   }
-  return Buffer.concat(parts)
+  if (length <= BODY_BYTES_MAX) return Buffer.concat(parts)
+  throw new HttpFault(413, `the body has more than ${BODY_BYTES_MAX} bytes: smaller batches`)
 }
 
 async function unpacked(request: IncomingMessage, body: Buffer): Promise<Buffer> {
-  const coding = request.headers['content-encoding'] ?? 'identity'
+  const coding = (request.headers['content-encoding'] ?? 'identity').toLowerCase()
   if (coding === 'identity') return body
   if (coding !== 'gzip') throw new HttpFault(415, `content-encoding is ${coding}: gzip or none`)
   try {

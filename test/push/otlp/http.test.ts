@@ -1,9 +1,12 @@
 /** OTLP/HTTP as its specification has it: paths, encodings, compression, and which faults are worth a repetition. */
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { afterEach, expect, test } from 'vitest'
 import { loadEncodings } from '../../../adapter/push/otlp/messages.ts'
 import type { Proof } from '../../../adapter/push/ports.ts'
 import type { MeasurementsOutcome, PushMeasurements } from '../../../src/ports.ts'
+import { until } from '../../kit/until.ts'
 import { depthOf, startOtlp } from './otlpClient.ts'
 
 const closers: (() => unknown)[] = []
@@ -67,7 +70,7 @@ test('a part that is refused is a success that says so, its number as text', asy
 
 test.each<[string, string | Uint8Array<ArrayBuffer>, Record<string, string>, number, RegExp]>([
   ['what is no JSON', '{', {}, 400, /the body is no application\/json/],
-  ['a list', '[]', {}, 400, /the body is no JSON object/],
+  ['a list', '[]', {}, 400, /the body must be an object/],
   ['what is no protobuf', 'x', { 'content-type': 'application/x-protobuf' }, 400, /x-protobuf/],
   ['what is no gzip', TEXT, { 'content-encoding': 'gzip' }, 400, /cannot be unpacked/],
   ['another compression', TEXT, { 'content-encoding': 'br' }, 415, /gzip or none/],
@@ -109,6 +112,39 @@ test('who it is decides before the body is read', async () => {
   expect(await as('Bearer v-0')).toBe(200)
   const foreign = TEXT.replace('"v-0"', '"v-1"')
   expect((await post(foreign, { authorization: 'Bearer v-0' })).status).toBe(403)
+})
+
+test('without a certificate of ours nobody has a body read, not even an empty one', async () => {
+  const proof: Proof = { kind: 'certificate', namespaces: new Map([['detector', new Set(['a'])]]) }
+  const { post } = await start(undefined, proof)
+  const answer = await post('{}')
+  expect(answer.status).toBe(401)
+  expect(await answer.text()).toMatch('show a client certificate')
+})
+
+test('who is refused reads so, however much of the body is still to come', async () => {
+  const { post } = await start(undefined, tokens)
+  for (let round = 0; round < 10; round += 1) {
+    const answer = await post(' '.repeat(900_000), { authorization: 'Bearer forged' })
+    expect([answer.status, await answer.text()]).toEqual([401, expect.stringMatching(/accepted/)])
+  }
+})
+
+test('an upload that its sender breaks off is no fault of ours, and gives its place back', async () => {
+  const { url, log, outcomes, post } = await start()
+  for (let round = 0; round < 70; round += 1) {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.write(
+      'POST /v1/metrics HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{',
+    )
+    await once(socket, 'connect')
+    socket.resetAndDestroy()
+  }
+  await until('all are noted', () => outcomes.length === 70)
+  expect(new Set(outcomes)).toEqual(new Set(['cancelled']))
+  expect(log.entries).toEqual([])
+  expect((await post(TEXT)).status).toBe(200)
 })
 
 test('what goes by says when to come again', async () => {

@@ -9,6 +9,9 @@ type Settings = Partial<Parameters<typeof otlpOverHttp>[0]> & { readonly receive
 
 export interface OtlpPort {
   readonly url: string
+  readonly log: RecordingLogger
+  /** Of each export, as the metric counts them. */
+  readonly outcomes: readonly string[]
   post(
     body: string | Uint8Array<ArrayBuffer>,
     headers?: Readonly<Record<string, string>>,
@@ -19,10 +22,12 @@ export interface OtlpPort {
 
 /** The port for OTLP over HTTP, in plain text, and what posts to it. */
 export async function startOtlp(settings: Settings): Promise<OtlpPort> {
+  const log = new RecordingLogger()
+  const outcomes: string[] = []
   const listener = await otlpOverHttp({
-    ...{ clock: systemClock, log: new RecordingLogger(), proof: { kind: 'none' } },
+    ...{ clock: systemClock, log, proof: { kind: 'none' } },
     reportsPerSecond: 1000,
-    observe: () => undefined,
+    observe: (outcome) => outcomes.push(outcome),
     observePoints: () => undefined,
     ...settings,
   })
@@ -30,7 +35,7 @@ export async function startOtlp(settings: Settings): Promise<OtlpPort> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return {
-    url,
+    ...{ url, log, outcomes },
     post: (body, headers = {}, path = '/v1/metrics') =>
       fetch(`${url}${path}`, {
         ...{ method: 'POST', body },
