@@ -3,6 +3,7 @@ import type { ServiceDefinition } from '@grpc/grpc-js'
 import { load } from '@grpc/proto-loader'
 import { join } from 'node:path'
 import protobuf from 'protobufjs'
+import { checkJson } from './strictJson.ts'
 
 export interface ExportRequest {
   readonly resourceMetrics: readonly ResourceMetrics[]
@@ -113,16 +114,13 @@ export async function loadEncodings(): Promise<readonly Encoding[]> {
     },
     {
       contentType: 'application/json',
-      read: (body) => plain(request.fromObject(objectOf(body))),
+      read(body) {
+        const value: unknown = JSON.parse(body.toString('utf8'))
+        checkJson(request, value)
+        return plain(request.fromObject(value as Record<string, unknown>))
+      },
       write: json,
       writeStatus: json,
     },
   ]
-}
-
-function objectOf(body: Buffer): Record<string, unknown> {
-  const value: unknown = JSON.parse(body.toString('utf8'))
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new TypeError('the body is no JSON object')
-  return value as Record<string, unknown>
 }

@@ -17,15 +17,15 @@ export interface Sender {
 }
 
 export function senderOf({ resource }: ResourceMetrics): Sender {
-  const said = (key: string) => {
-    const value = resource?.attributes.find((one) => one.key === key)?.value
-    return value?.stringValue ?? ''
-  }
+  const said = (key: string) =>
+    textOf(resource?.attributes.find((one) => one.key === key)?.value) ?? ''
+  const service = said('service.name')
   return {
     namespace: said('k8s.namespace.name'),
     pod: said('k8s.pod.name'),
-    service: said('service.name'),
-    process: said('service.instance.id'),
+    service,
+    // An instance is known by both (OpenTelemetry's semantic conventions): containers may have one id, or none.
+    process: [service, said('service.instance.id')].filter((text) => text !== '').join('/'),
   }
 }
 
@@ -44,15 +44,17 @@ export function pointsOf(
         otel_scope_version: scope?.version ?? '',
       }
       const read = streamOf(metric)
+      // A name is in each of its points' reasons, and there may be 20,000.
+      const shown = metric.name.slice(0, NAME_MAX)
       if (typeof read === 'string') {
-        count(rejected, `${metric.name}: ${read}`, pointCount(metric))
+        count(rejected, `${shown}: ${read}`, pointCount(metric))
         return []
       }
       const stream = `${metric.name} (${metric.unit})`
       return read.points.flatMap((point): PushPoint[] => {
         const made = pointOf(point, common, read.kind)
         if (typeof made !== 'string') return [{ metric: read.name, stream, ...made }]
-        count(rejected, `${metric.name}: ${made}`, 1)
+        count(rejected, `${shown}: ${made}`, 1)
         return []
       })
     }),
@@ -76,11 +78,16 @@ interface Stream {
   readonly points: readonly (NumberPoint | HistogramPoint)[]
 }
 
+/** OpenTelemetry's instruments have no longer ones. */
+const NAME_MAX = 255 + 63
+
 const KINDS: readonly (SampleKind | undefined)[] = [undefined, 'delta', 'cumulative']
 
 /** What a metric's points are, or why they cannot be taken. */
 function streamOf({ name, unit, gauge, sum, histogram, data }: Metric): Stream | string {
   if (name === '') return 'a metric without a name'
+  if (name.length + unit.length > NAME_MAX)
+    return `its name and unit have more than ${NAME_MAX} characters`
   if (gauge !== undefined)
     return { name: metricName(name, unit, 'gauge'), kind: 'gauge', points: gauge.dataPoints }
   const either = sum ?? histogram
@@ -149,13 +156,27 @@ function milliseconds(nanoseconds: string): number | undefined {
 /** Labels that say whose a series is; what a point says of them itself is kept beside, as Prometheus does. */
 const OWN = new Set(['namespace', 'pod', 'service', 'otel_scope_name', 'otel_scope_version'])
 
+/** What the store takes, less the labels that are added to a point's own. */
+const ATTRIBUTES_MAX = 58
+const TEXT_MAX = 1024
+/** Of what each point of a scope has. */
+const COMMON_TEXT_MAX = 256
+/** Of a key, in a reason. */
+const SHOWN_MAX = 80
+
 function labelsOf({ attributes }: Point, common: Labels): Labels | string {
+  if (attributes.length > ATTRIBUTES_MAX) return `more than ${ATTRIBUTES_MAX} attributes`
+  if (Object.values(common).some((text) => text.length > COMMON_TEXT_MAX))
+    return `its service or scope has a name of more than ${COMMON_TEXT_MAX} characters`
   const labels = new Map(Object.entries(common).filter(([, value]) => value !== ''))
   for (const { key, value } of attributes) {
+    const shown = JSON.stringify(key.slice(0, SHOWN_MAX))
     const text = textOf(value)
-    if (text === undefined) return `attribute ${JSON.stringify(key)} is no text, number or boolean`
+    if (text === undefined) return `attribute ${shown} is no text, number or boolean`
     const plain = labelName(key)
     const name = OWN.has(plain) ? `exported_${plain}` : plain
+    if (name.length > TEXT_MAX || text.length > TEXT_MAX)
+      return `attribute ${shown} has more than ${TEXT_MAX} characters`
     if (labels.has(name)) return `two attributes are the label ${name}`
     if (name === 'le') return 'the label le belongs to histograms'
     if (text !== '') labels.set(name, text)
@@ -163,7 +184,7 @@ function labelsOf({ attributes }: Point, common: Labels): Labels | string {
   return Object.fromEntries([...labels].toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-function textOf(value: Attribute['value']): string | undefined {
+function textOf(value: Attribute['value'] | undefined): string | undefined {
   const { stringValue, boolValue, intValue, doubleValue } = value ?? {}
   const scalar = stringValue ?? boolValue ?? intValue ?? doubleValue
   if (scalar !== undefined) return String(scalar)

@@ -31,7 +31,11 @@ export function mistakeOf(report: PushReport): string | undefined {
 
 /** The same for who sends measurements. */
 export function senderMistake(told: PushMeasurements): string | undefined {
-  const tooLong = mend('service.instance.id', told.process, `at most ${TEXT_MAX} characters`)
+  const tooLong = mend(
+    'service.name/service.instance.id',
+    told.process,
+    `at most ${TEXT_MAX} characters`,
+  )
   return podMistake(told) ?? (isText(told.process) ? undefined : tooLong)
 }
 

@@ -61,7 +61,7 @@ test('the resource says whose it is; attributes are labels', () => {
   ])
   expect(told).toEqual([
     {
-      ...{ namespace: 'vision', pod: 'v-0', process: 'abc' },
+      ...{ namespace: 'vision', pod: 'v-0', process: 'detector/abc' },
       points: [
         {
           ...{ metric: 'queue_depth', stream: 'queue.depth ()', kind: 'gauge', value: 7 },
@@ -169,6 +169,21 @@ test.each<[string, object, RegExp]>([
     gauge({ attributes: attributes({ 'a.b': '1', a_b: '2' }) }),
     /two attributes are the label a_b/,
   ],
+  ['a long name', gauge({}, 'n'.repeat(400)), /^n{318}: its name and unit have more than 318/],
+  [
+    'a long attribute',
+    gauge({ attributes: attributes({ a: 'x'.repeat(1025) }) }),
+    /attribute "a" has more than 1024 characters/,
+  ],
+  [
+    'more attributes than labels can be',
+    gauge({
+      attributes: attributes(
+        Object.fromEntries(Array.from({ length: 59 }, (_, index) => [`a${index}`, 'x'])),
+      ),
+    }),
+    /more than 58 attributes/,
+  ],
   [
     'a label of histograms',
     gauge({ attributes: attributes({ le: '1' }) }),
@@ -199,6 +214,26 @@ test('resources of one process are told as one, those of another by themselves',
   expect(told.map(({ points }) => points.map(({ metric }) => metric))).toEqual([['x', 'y'], ['z']])
 })
 
+test('processes are told apart by service and instance, of whatever kind the instance is', () => {
+  const of = (service: string, value?: object) => ({
+    ...resource([gauge({})]),
+    resource: {
+      attributes: [
+        ...attributes({ ...POD, 'service.name': service }),
+        ...(value === undefined ? [] : [{ key: 'service.instance.id', value }]),
+      ],
+    },
+  })
+  const { told } = taken([
+    of('a', { intValue: '7' }),
+    of('a', { intValue: '8' }),
+    of('a'),
+    of('b', { intValue: '7' }),
+    of(''),
+  ])
+  expect(told.map(({ process }) => process)).toEqual(['a/7', 'a/8', 'a', 'b/7', ''])
+})
+
 test('one resource of another pod, and nothing is taken', () => {
   const caller = { name: 'v-0', namespaces: new Set(['vision']), pod: 'v-0' }
   const foreign = resource([gauge({})], { ...POD, 'k8s.pod.name': 'v-1' })
@@ -208,6 +243,34 @@ test('one resource of another pod, and nothing is taken', () => {
   expect(taken([resource([gauge({})], {})], caller).told).toMatchObject([
     { namespace: 'vision', pod: 'v-0' },
   ])
+})
+
+test('a service of a long name is refused, for each of its points would carry it', () => {
+  const { points, response } = taken([
+    resource([gauge({})], { ...POD, 'service.name': 's'.repeat(257) }),
+  ])
+  expect(points).toEqual([])
+  expect(response.partialSuccess?.errorMessage).toMatch(/a name of more than 256 characters/)
+})
+
+test.each([
+  ['timeUnixNano', 'soon'],
+  ['timeUnixNano', 1.5],
+  ['timeUnixNano', -1],
+  ['asInt', 'many'],
+  ['asInt', true],
+  ['asInt', []],
+  ['asInt', 1e300],
+  ['asDouble', ''],
+  ['asDouble', '0x10'],
+  ['flags', {}],
+  ['attributes', [{ key: 5 }]],
+  ['attributes', [{ key: 'a', value: { boolValue: 'no' } }]],
+  ['attributes', [null]],
+  ['attributes', {}],
+])('%s of %j is no number, and no JSON of ours', (field, value) => {
+  const point = { timeUnixNano: AT, [field]: value }
+  expect(() => taken([resource([gauge({ asInt: undefined, ...point })])])).toThrow(TypeError)
 })
 
 test('nothing to take is taken', () => {
