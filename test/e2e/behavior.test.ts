@@ -10,6 +10,7 @@ import type { Way } from './ways.ts'
 import {
   asksFor,
   behaviorRights,
+  holdNothing,
   installHpa,
   isTouched,
   LEAST_REPLICAS,
@@ -27,6 +28,7 @@ import { startWorld } from './world.ts'
 
 const WORKER = 'vision-worker'
 const GATEWAY = 'vision-gateway'
+const SERVICE = 'vision-service'
 
 let world: World
 
@@ -45,9 +47,13 @@ const QUICK = {
 }
 
 /** The adapter anew, with what it is to do. */
-async function configure(ways: readonly Way[], behavior: object): Promise<void> {
+async function configure(
+  ways: readonly Way[],
+  behavior: object,
+  stabilize: Readonly<Record<string, object>> = {},
+): Promise<void> {
   await world.adapter().stop('SIGINT')
-  writeConfiguration(world, ways, { behavior })
+  writeConfiguration(world, ways, { behavior, stabilize })
   await world.restartAdapter()
 }
 
@@ -75,7 +81,11 @@ describe('a hold in the value, and one in the HPA’s behaviour', () => {
   const workloads = WAYS.map(({ workload }) => workload)
 
   beforeAll(async () => {
-    await configure(WAYS, { ...QUICK, restingWindow: `${WINDOW_S}s` })
+    const window = `${WINDOW_S}s`
+    await configure(WAYS, { ...QUICK, restingWindow: window }, { requests: { window } })
+    await holdNothing(world, SERVICE)
+    // While the recordings are played, its pods come to share the load evenly.
+    world.pods.setLoad(SERVICE, 0.58)
     for (const way of WAYS) await installHpa(world, way)
     await becomes(() => windowOf(world, GATEWAY), WINDOW_S)
   })
@@ -103,6 +113,14 @@ describe('a hold in the value, and one in the HPA’s behaviour', () => {
     },
     600_000,
   )
+
+  test('a Pods metric is held on the total: it means the same while pods go', async () => {
+    const count = () => wantedReplicas(world, [SERVICE])
+    await becomes(count, [6])
+    world.pods.setLoad(SERVICE, 0.19)
+    await stays(count, [6], (WINDOW_S - LATE_S) * 1000)
+    await becomes(count, [2], (WINDOW_S + LATE_S) * 1000)
+  })
 })
 
 const FRAMES = { workload: WORKER, signal: 'frames-waiting' } as const
@@ -173,7 +191,7 @@ describe('all windows are taken back', () => {
     await installHpa(world, { ...ANNOTATED, workload: GATEWAY, annotations })
     for (const workload of WORKLOADS) await becomes(() => windowOf(world, workload), 40)
     const scaleDown = { stabilizationWindowSeconds: 77 }
-    await installHpa(world, { ...FRAMES, workload: 'vision-service', scaleDown })
+    await installHpa(world, { ...FRAMES, workload: SERVICE, scaleDown })
   }
 
   async function restored(): Promise<void> {
@@ -183,7 +201,7 @@ describe('all windows are taken back', () => {
       const { annotations = {} } = (await readHpa(world, workload)).metadata
       expect(Object.keys(annotations)).not.toContain('tideline.dev/original-scale-down')
     }
-    expect(await windowOf(world, 'vision-service')).toBe(77)
+    expect(await windowOf(world, SERVICE)).toBe(77)
   }
 
   test('by `mode: restore`, which writes nothing any more though it is asked for', async () => {

@@ -80,11 +80,19 @@ export function configuration({ plane }: World) {
   }))
 }
 
-/** Writes a signal for each way, all made as the example's `frames-waiting`, and these parts of the adapter's spec. */
+interface Parts {
+  readonly behavior?: object
+  readonly state?: object
+}
+
+/**
+ * Writes a signal for each way, all made as the example's `frames-waiting`, and these parts of the adapter's spec.
+ * `stabilize` is for other signals of the base, by name.
+ */
 export function writeConfiguration(
   world: World,
   ways: readonly Way[],
-  parts: { readonly behavior?: object; readonly state?: object },
+  { stabilize = {}, ...parts }: Parts & { readonly stabilize?: Readonly<Record<string, object>> },
 ): void {
   const [adapterFile, signalsFile] = configuration(world)
   if (adapterFile === undefined || signalsFile === undefined) throw new Error('no configuration')
@@ -106,9 +114,21 @@ export function writeConfiguration(
       ...(stabilize === undefined ? {} : { stabilize }),
     },
   }))
-  const all = [...signals.filter(({ metadata }) => !names.includes(metadata.name)), ...made]
+  const others = signals.filter(({ metadata }) => !names.includes(metadata.name))
+  for (const { metadata, spec } of others) {
+    delete spec['stabilize']
+    const hold = stabilize[metadata.name]
+    if (hold !== undefined) spec['stabilize'] = hold
+  }
+  const all = [...others, ...made]
   writeFileSync(adapterFile.path, stringify(adapter))
   writeFileSync(signalsFile.path, all.map((one) => stringify(one)).join('---\n'))
+}
+
+/** An HPA of the examples, with nothing held by itself. */
+export async function holdNothing({ plane }: World, workload: string): Promise<void> {
+  const spec = { behavior: { scaleDown: { stabilizationWindowSeconds: 0 } } }
+  await plane.api('PATCH', hpaPath(workload), { spec }, 'application/merge-patch+json')
 }
 
 function metricOf(signal: string): string {
@@ -173,6 +193,13 @@ export interface Load {
 
 const LOOK_EVERY_MS = 250
 
+interface Play {
+  readonly loads: readonly number[]
+  readonly tailS?: number
+  /** Nothing more needs to be seen. */
+  enough?(seen: Seen): boolean
+}
+
 /**
  * Brings loads into the queue, one a second, and looks meanwhile, and `tailS` longer, how many replicas are wanted.
  * The first load is taken to have been there before.
@@ -180,24 +207,27 @@ const LOOK_EVERY_MS = 250
 export async function play(
   world: World,
   workloads: readonly string[],
-  { loads, tailS }: { readonly loads: readonly number[]; readonly tailS: number },
+  { loads, tailS = 0, enough }: Play,
 ): Promise<{ readonly played: readonly Load[]; readonly seen: readonly Seen[] }> {
   const beganMs = performance.now()
   const played: Load[] = loads.slice(0, 1).map((load) => ({ atMs: -Infinity, load }))
   const seen: Seen[] = []
   const endMs = beganMs + (loads.length + tailS) * 1000
+  let over = false
   const bring = async () => {
     for (const [second, load] of loads.entries()) {
       await until(beganMs + second * 1000)
+      if (over) return
       played.push({ atMs: performance.now(), load })
       await setQueue(world, load)
     }
   }
   const look = async () => {
-    while (performance.now() < endMs) {
+    while (performance.now() < endMs && !over) {
       const atMs = performance.now()
       const replicas = await wantedReplicas(world, workloads)
       seen.push({ atMs, replicas })
+      over = enough?.({ atMs, replicas }) ?? false
       await until(atMs + LOOK_EVERY_MS)
     }
   }
