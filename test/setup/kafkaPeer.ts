@@ -2,6 +2,7 @@
 import kafkajs from 'kafkajs'
 import type { Admin, Kafka as KafkaLibrary, Message, Producer } from 'kafkajs'
 import './kafka/quiet.ts'
+import { eventually } from './running.ts'
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel, Partitioners } = kafkajs
 
@@ -16,6 +17,23 @@ export interface KafkaPeer {
   /** As retention would. */
   deleteBefore(topic: string, partition: number, offset: number): Promise<void>
   stop(): Promise<void>
+}
+
+/** Resolves when all partitions have a leader. The library's own wait gives up where a broker does not know it yet. */
+export async function createTopic(
+  admin: Admin,
+  of: {
+    readonly topic: string
+    readonly numPartitions: number
+    readonly replicationFactor: number
+  },
+): Promise<void> {
+  await admin.createTopics({ waitForLeaders: false, topics: [of] })
+  await eventually(`leaders of ${of.topic}`, async () => {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [of.topic] })
+    const led = topics[0]?.partitions.filter(({ leader }) => leader >= 0) ?? []
+    if (led.length < of.numPartitions) throw new Error(`${led.length} of them have one`)
+  })
 }
 
 export { CompressionCodecs, CompressionTypes }
@@ -43,10 +61,7 @@ export async function kafkaPeer(brokers: readonly string[]): Promise<KafkaPeer> 
     producer,
     async topic(numPartitions, name = `topic-${(topics += 1)}`) {
       const replicationFactor = Math.min(3, brokers.length)
-      await admin.createTopics({
-        waitForLeaders: true,
-        topics: [{ topic: name, numPartitions, replicationFactor }],
-      })
+      await createTopic(admin, { topic: name, numPartitions, replicationFactor })
       return name
     },
     async send(topic, partition, messages) {

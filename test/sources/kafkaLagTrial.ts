@@ -15,7 +15,7 @@ import { RecordingLogger } from '../kit/recordingLogger.ts'
 import { RecordingSink } from '../kit/recordingSink.ts'
 import type { RecordedFailure } from '../kit/recordingSink.ts'
 import { secretsFrom } from '../kit/trial.ts'
-import '../setup/kafka/quiet.ts'
+import { createTopic } from '../setup/kafkaPeer.ts'
 import { startKafka } from '../setup/kafkaServer.ts'
 import type { KafkaOptions, KafkaServer } from '../setup/kafkaServer.ts'
 import { eventually } from '../setup/running.ts'
@@ -167,10 +167,7 @@ export class KafkaTrial {
 
   async remake(topic: string, numPartitions: number): Promise<void> {
     const replicationFactor = this.server.nodes.length
-    await this.admin.createTopics({
-      topics: [{ topic, numPartitions, replicationFactor }],
-      waitForLeaders: true,
-    })
+    await createTopic(this.admin, { topic, numPartitions, replicationFactor })
   }
 
   async produce(

@@ -88,7 +88,7 @@ export interface Consumption {
   readonly commits: boolean
   /**
    * This member has other partitions from now on, or their offsets are not what there is (a topic was made anew,
-   * messages were deleted). Resolves with the offset at which each is to be read on;
+   * messages were deleted, or `batch` said so). Resolves with the offset at which each is to be read on;
    * a partition that is left out is not read until the next assignment.
    */
   assigned(
@@ -127,5 +127,8 @@ export interface KafkaMessage {
   readonly headers: Readonly<Record<string, Buffer | undefined>>
 }
 
-/** `continue` at the batch's `nextOffset`, or read on `from` another offset. */
-export type BatchVerdict = 'continue' | { readonly from: number }
+/**
+ * `continue` at the batch's `nextOffset`, or read on `from` another offset; `assign`: `assigned` is called once more,
+ * with the partitions there are. A batch that was rejected comes again.
+ */
+export type BatchVerdict = 'continue' | { readonly from: number } | 'assign'

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/clock.ts'
+import { TidelineError } from '../../../src/errors.ts'
 import type { FetchedBatch, KafkaClient } from '../../../src/sources/kafka/client.ts'
 import { kafkajsClient } from '../../../src/sources/kafka/kafkajs/client.ts'
 import { RecordingLogger } from '../../kit/recordingLogger.ts'
@@ -132,7 +133,13 @@ describe.each(KAFKA_VERSIONS)('Kafka %s', (version) => {
   })
 
   /** A member that reads from the beginning and remembers everything. */
-  function reading(topics: readonly string[], group: string, own = client) {
+  function reading(
+    topics: readonly string[],
+    group: string,
+    own = client,
+    before: (batch: FetchedBatch, signal: AbortSignal) => Promise<'assign' | void> = () =>
+      Promise.resolve(),
+  ) {
     const stop = new AbortController()
     const seen = new Map<string, string[]>()
     const batches: FetchedBatch[] = []
@@ -153,12 +160,13 @@ describe.each(KAFKA_VERSIONS)('Kafka %s', (version) => {
             )
           return Promise.resolve(new Map([...partitions].map(([t, all]) => [t, begin(t, all)])))
         },
-        batch: (batch) => {
+        batch: async (batch, signal) => {
+          if ((await before(batch, signal)) === 'assign') return 'assign'
           batches.push(batch)
           const key = `${batch.topic}/${batch.partition}`
           const values = batch.messages.map(({ value }) => value?.toString() ?? '')
           seen.set(key, [...(seen.get(key) ?? []), ...values])
-          return Promise.resolve('continue')
+          return 'continue'
         },
       },
       stop.signal,
@@ -193,6 +201,49 @@ describe.each(KAFKA_VERSIONS)('Kafka %s', (version) => {
         expect(idle.every((one) => one.nextOffset === 0 && one.endOffset === 0)).toBe(true)
         return Promise.resolve()
       })
+      await reader.stop()
+    })
+
+    test('what the caller could not take, or was broken off in, comes again', async () => {
+      const topic = await peer.topic(2)
+      let refused = 0
+      let brokenOff = 0
+      const reader = reading([topic], `g-${topic}`, client, async ({ partition, messages }, on) => {
+        if (messages.length === 0 || refused > 2) return
+        if (partition === 1) {
+          // It takes long, until the other has failed.
+          await systemClock.sleep(10_000, on)
+          brokenOff += 1
+          on.throwIfAborted()
+        }
+        refused += 1
+        throw new TidelineError('unavailable', 'no store')
+      })
+      await eventually('assigned', () => Promise.resolve(expect(reader.batches).not.toEqual([])))
+      await peer.producer.sendBatch({
+        topicMessages: [
+          { topic, messages: [0, 1].flatMap((partition) => texts(9).map((of) => ({ ...of, partition }))) }, // prettier-ignore
+        ],
+      })
+      for (const partition of [0, 1])
+        await eventually('all', () => Promise.resolve(expect(reader.seen.get(`${topic}/${partition}`)).toEqual(texts(9).map(({ value }) => value)))) // prettier-ignore
+      expect(refused).toBeGreaterThan(2)
+      expect(brokenOff).toBeGreaterThan(0)
+      expect(reader.assignments).toHaveLength(1)
+      await reader.stop()
+    })
+
+    test('a caller that wants its partitions anew is asked where to read on', async () => {
+      const topic = await peer.topic(1)
+      let wants = 2
+      const reader = reading([topic], `g-${topic}`, client, ({ messages }) => {
+        if (messages.length === 0 || wants === 0) return Promise.resolve()
+        wants -= 1
+        return Promise.resolve('assign')
+      })
+      await peer.send(topic, 0, texts(9))
+      await eventually('all', () => Promise.resolve(expect(reader.seen.get(`${topic}/0`)).toEqual(texts(9).map(({ value }) => value)))) // prettier-ignore
+      expect(reader.assignments).toHaveLength(3)
       await reader.stop()
     })
 

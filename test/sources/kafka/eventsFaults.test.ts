@@ -216,6 +216,20 @@ describe('replicas that share a store', { timeout: 120_000 }, () => {
     await counted(topic, reading)
   })
 
+  test('a store that drops keys of some partitions: they are counted again, and are never taken for empty', async () => {
+    const topic = await peer.topic(3)
+    const prefix = `e-${topic}:`
+    const reading = run(topic, shared(prefix))
+    const stop = produce(topic, () => 3)
+    await flows(reading)
+    await redis.admin.del(`${prefix}{${topic}/0}:buckets`, `${prefix}{${topic}/1}:position`)
+    await eventually('told', () => Promise.resolve(expect(reading.failure()).not.toBe('')), RECOVERY_MS) // prettier-ignore
+    await eventually('all well', () => Promise.resolve(expect(reading.failure()).toBe('')), RECOVERY_MS) // prettier-ignore
+    await flows(reading)
+    await stop()
+    await counted(topic, reading)
+  })
+
   test('a store whose master is killed: Sentinels name another, and the counts are right', async () => {
     const sentinels = await startRedisSentinels('windows')
     ends.push(() => sentinels.stop())

@@ -10,7 +10,7 @@ import { Publisher } from '../../../src/sources/kafka/events/publisher.ts'
 import { TopicReader } from '../../../src/sources/kafka/events/reader.ts'
 import { Totals } from '../../../src/sources/kafka/events/totals.ts'
 import { memoryWindows } from '../../../src/store/memoryWindows.ts'
-import { ManualClock } from '../../kit/manualClock.ts'
+import { ManualClock, settle } from '../../kit/manualClock.ts'
 import { RecordingLogger } from '../../kit/recordingLogger.ts'
 import { RecordingSink } from '../../kit/recordingSink.ts'
 import { secretsFrom } from '../../kit/trial.ts'
@@ -37,6 +37,7 @@ function reader(
   windows: WindowStore,
   fingerprint = 'ours',
   clock: Clock = systemClock,
+  failures: string[] = [],
 ): TopicReader {
   const settings = {
     ...{ topic: TOPIC, fingerprint, bounds: [], bucketMs: BUCKET_MS, windowMs: WINDOW_MS },
@@ -49,7 +50,7 @@ function reader(
   }
   return new TopicReader(settings, {
     ...{ client, windows, clock },
-    storeFailed: () => undefined,
+    storeFailed: (failure) => void failures.push(String(failure)),
   })
 }
 
@@ -97,6 +98,22 @@ test('messages whose storing was broken off are counted once when they are read 
   expect(await counted(windows, 0)).toBe(5)
 })
 
+test('what the store has lost is begun anew, and said so', async () => {
+  const windows = memoryWindows()
+  let lost = false
+  const losing: WindowStore = {
+    ...windows,
+    load: (...of) => (lost ? Promise.resolve(undefined) : windows.load(...of)),
+    commit: (...of) => (lost ? Promise.resolve({ conflict: undefined }) : windows.commit(...of)),
+  }
+  const failures: string[] = []
+  const reading = reader(losing, 'ours', systemClock, failures)
+  await reading.assigned([0], never)
+  lost = true
+  expect(await reading.batch(batch(0, 0, 5, systemClock.nowMs()), never)).toBe('assign')
+  expect(failures.join()).toContain('the window store has lost detections/0')
+})
+
 test('a window is not whole where another partition has dropped what it reaches', async () => {
   const windows = memoryWindows()
   const nowMs = systemClock.nowMs()
@@ -121,13 +138,19 @@ test('a window is not whole where another partition has dropped what it reaches'
 
 test('what another configuration has counted is neither told nor added to', async () => {
   const windows = memoryWindows()
-  const ours = reader(windows)
+  const clock = new ManualClock(systemClock.nowMs())
+  const storeFailures: string[] = []
+  const ours = reader(windows, 'ours', clock, storeFailures)
   await ours.assigned([0, 1], never)
   const theirs = reader(windows, 'theirs')
   await theirs.assigned([0, 1], never)
   const nowMs = systemClock.nowMs()
   await theirs.batch(batch(0, 0, 3, nowMs), never)
-  await expect(ours.batch(batch(0, 0, 3, nowMs), never)).rejects.toThrow(/another configuration/)
+  const verdict = ours.batch(batch(0, 0, 3, nowMs), never)
+  await settle()
+  expect(storeFailures.join()).toContain('another configuration of this source counts detections/0')
+  await clock.advance(5000)
+  expect(await verdict).toBe('assign')
   expect(await counted(windows, 0)).toBe(3)
 
   const { publisher, failures, sink } = publishing(windows)

@@ -21,7 +21,7 @@ export interface ReaderDeps {
   readonly client: KafkaClient
   readonly windows: WindowStore
   readonly clock: Clock
-  /** Told when the store does not take what was counted; it is tried again. */
+  /** Told when the store does not take what was counted, or has it no more; it is tried again. */
   readonly storeFailed: (failure: unknown) => void
 }
 
@@ -35,6 +35,7 @@ interface Open {
 }
 
 const COMMIT_AGAIN_MS = 200
+const ANOTHER_MS = 3000
 /** Where nothing was counted, the time up to which all is read is stored no more often than this. */
 const TIME_STEP_MS = 80
 
@@ -144,15 +145,20 @@ export class TopicReader {
 
   /** Somebody else was here, or the store has gone back: what it holds is what counts. */
   async #again(partition: number, open: Open, signal: AbortSignal): Promise<BatchVerdict> {
-    const { windows } = this.#deps
-    const stored = await windows.load(storeKey(this.#settings.topic, partition), signal)
-    if (stored === undefined)
-      throw new TidelineError('unavailable', 'the window store has lost its content: begun anew')
-    if (readingOf(stored.position) !== readingOf(open.position))
-      throw new TidelineError(
-        'unavailable',
-        'another configuration of this source counts the partition: begun anew',
-      )
+    const { windows, clock, storeFailed } = this.#deps
+    const key = storeKey(this.#settings.topic, partition)
+    const stored = await windows.load(key, signal)
+    if (stored === undefined) {
+      storeFailed(new TidelineError('unavailable', `the window store has lost ${key}: begun anew`))
+      return 'assign'
+    }
+    if (readingOf(stored.position) !== readingOf(open.position)) {
+      const message = `another configuration of this source counts ${key}: begun anew`
+      storeFailed(new TidelineError('unavailable', message))
+      // Two that go on beside each other must not do nothing but begin.
+      await clock.sleep(ANOTHER_MS, signal)
+      return 'assign'
+    }
     this.#open.set(partition, this.#resumed(stored))
     return { from: stored.position.offset }
   }

@@ -29,7 +29,7 @@ const LOOK_MS = 3000
 const PATIENCE_MS = 3000
 const AGAIN_MS = 200
 
-/** The offsets are not those of the log any more. */
+/** The offsets are not those of the log, or of the caller, any more. */
 class OutOfRange extends Error {}
 
 interface Cursor {
@@ -197,6 +197,8 @@ class Generation {
       return asked
     }
     if (signal.aborted) return
+    // What was asked ahead when an earlier loop broke off was never handed to the caller.
+    for (const cursor of cursors) cursor.ahead = cursor.next
     let coming = ask()
     while (!signal.aborted) {
       const { askedMs, answer } = await abortable(coming, signal)
@@ -227,6 +229,7 @@ class Generation {
             },
             signal,
           )
+          if (verdict === 'assign') throw new OutOfRange()
           if (verdict === 'continue') cursor.next = read.nextOffset
           else cursor.next = cursor.ahead = verdict.from
         }),
