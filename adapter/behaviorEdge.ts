@@ -8,7 +8,7 @@ import type { BehaviorAccount } from './hpa-behavior/behavior.ts'
 import { Behavior, restoreAll } from './hpa-behavior/behavior.ts'
 import { Lease } from './hpa-behavior/lease.ts'
 import { HPA, SCALED_OBJECT } from './hpa-behavior/objects.ts'
-import type { Cluster } from './hpa-behavior/ports.ts'
+import type { BehaviorRules, Cluster } from './hpa-behavior/ports.ts'
 import { statusOf } from './hpa-behavior/ports.ts'
 
 const LEASE = { name: 'tideline-behavior', durationMs: 15_000, renewMs: 5_000 }
@@ -31,12 +31,21 @@ interface BehaviorSurroundings {
   readonly reader: SignalReader
   readonly clock: Clock
   readonly log: Logger
+  /** The configuration as it is now; where it says nothing of it any more, what it said at the start counts. */
+  current(): BehaviorConfig | undefined
+}
+
+/** What of it is taken at the next start alone: whether there is any, and which objects are followed. */
+export function fixedAtStart(config: BehaviorConfig | undefined) {
+  if (config === undefined) return undefined
+  const { namespaces, scaledObjects, leaseNamespace } = config
+  return { namespaces, scaledObjects, leaseNamespace }
 }
 
 /** Nothing at all where the configuration has no `behavior`. Throws where there is and no cluster. */
 export function openBehavior(
   config: BehaviorConfig | undefined,
-  { client, reader, clock, log }: BehaviorSurroundings,
+  { client, reader, clock, log, current }: BehaviorSurroundings,
 ): { readonly components: readonly Component[]; account(): BehaviorAccount | undefined } {
   if (config === undefined) return { components: [], account: () => undefined }
   if (client === undefined)
@@ -47,18 +56,21 @@ export function openBehavior(
   const cluster = clusterOf(client, clock, log)
   const identity = `${hostname()}_${randomUUID()}`
   const turn = new Lease({ cluster, clock, log }, { ...LEASE, namespace, identity })
-  const options = {
+  const scope = { namespaces: config.namespaces ?? [], scaledObjects: config.scaledObjects }
+  const rules = () => rulesOf(current() ?? config)
+  const behavior = new Behavior({ cluster, reader, turn, clock, log, scope, rules })
+  return { components: [turn, behavior], account: () => behavior.account() }
+}
+
+function rulesOf(config: BehaviorConfig): BehaviorRules {
+  return {
     mode: config.mode,
-    namespaces: config.namespaces ?? [],
-    scaledObjects: config.scaledObjects,
     restingMs: config.restingWindow,
     minChange: config.minChange,
     minStepMs: config.minStep,
     intervalMs: config.interval,
     graceMs: config.grace,
   }
-  const behavior = new Behavior({ cluster, reader, turn, clock, log, options })
-  return { components: [turn, behavior], account: () => behavior.account() }
 }
 
 /** `tideline restore`: 0 where everything that was ever written is given back. */

@@ -26,7 +26,7 @@ import { openAccess } from './access.ts'
 import { kubeClient } from './cluster/kubeClient.ts'
 import { PodWatch } from './cluster/pods.ts'
 import { secretReader } from './cluster/secrets.ts'
-import { openBehavior, restoreBehavior } from './behaviorEdge.ts'
+import { fixedAtStart, openBehavior, restoreBehavior } from './behaviorEdge.ts'
 import { parseCommandLine, USAGE } from './commandLine.ts'
 import { awaited, firstData } from './firstData.ts'
 import { createHttpsServer } from './httpsServer.ts'
@@ -138,6 +138,7 @@ async function compose(
     reader: engine.board,
     clock,
     log,
+    current: () => engine.adapter().behavior,
   })
   const selfMetrics = createSelfMetrics({
     ...engine.account,
@@ -302,10 +303,12 @@ async function createEngine(
     },
   })
   await configFiles.load()
-  const sources = () => current.adapter.sources
+  const adapter = () => current.adapter
+  const sources = () => adapter().sources
   return {
     store,
     board,
+    adapter,
     sources,
     components: [running, evaluator, configFiles, ...remembering],
     account: {
@@ -348,9 +351,9 @@ const FIXED_AT_START = [
 ] as const
 
 function warnOfRestart(before: Config, after: Config, log: Logger): void {
-  const fields = FIXED_AT_START.filter(
-    (field) => JSON.stringify(before.adapter[field]) !== JSON.stringify(after.adapter[field]),
-  )
+  const fixed = ({ adapter }: Config, field: (typeof FIXED_AT_START)[number]) =>
+    JSON.stringify(field === 'behavior' ? fixedAtStart(adapter.behavior) : adapter[field])
+  const fields = FIXED_AT_START.filter((field) => fixed(before, field) !== fixed(after, field))
   if (fields.length > 0) log.warn('config-needs-restart', { fields })
 }
 

@@ -51,10 +51,10 @@ export class Behavior implements Component {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { options, cluster, clock, log } = this.#deps
+    const { scope, cluster, clock, log } = this.#deps
     this.#tracked.clear()
-    const kinds = options.scaledObjects ? [HPA, SCALED_OBJECT] : [HPA]
-    const namespaces = options.namespaces.length === 0 ? [''] : options.namespaces
+    const kinds = scope.scaledObjects ? [HPA, SCALED_OBJECT] : [HPA]
+    const namespaces = scope.namespaces.length === 0 ? [''] : scope.namespaces
     const watches = kinds.flatMap((kind) =>
       namespaces.map((namespace) =>
         cluster.watch(collectionPath(kind, namespace), this.#receiver(kind, namespace), signal),
@@ -121,18 +121,18 @@ export class Behavior implements Component {
 
   /** What is to be written: seconds, nothing any more, or nothing now. */
   #wanted(tracked: Tracked, nowMs: number): number | 'restore' | 'keep' {
-    const { options } = this.#deps
+    const rules = this.#deps.rules()
     const { signal, touched, inForceS } = tracked.subject
     const back = touched ? 'restore' : 'keep'
-    if (options.mode === 'restore' || signal === undefined) return back
+    if (rules.mode === 'restore' || signal === undefined) return back
     const window = this.#windowOf(tracked, signal)
     if (window === undefined) {
       tracked.unknownSinceMs ??= nowMs
-      return nowMs - tracked.unknownSinceMs >= options.graceMs ? back : 'keep'
+      return nowMs - tracked.unknownSinceMs >= rules.graceMs ? back : 'keep'
     }
     tracked.unknownSinceMs = undefined
     const sinceWriteMs = nowMs - tracked.lastWriteMs
-    return secondsToWrite(window, inForceS, { ...options, sinceWriteMs }) ?? 'keep'
+    return secondsToWrite(window, inForceS, { ...rules, sinceWriteMs }) ?? 'keep'
   }
 
   #windowOf(tracked: Tracked, name: string): BehaviorWindow | undefined {
@@ -152,9 +152,10 @@ export class Behavior implements Component {
   }
 
   async #write(tracked: Tracked, wanted: number | 'restore', signal: AbortSignal): Promise<void> {
-    const { log, clock, options } = this.#deps
+    const { log, clock } = this.#deps
     const { subject } = tracked
-    const scaleDown = wanted === 'restore' ? undefined : scaleDownOf(subject, wanted, options)
+    const scaleDown =
+      wanted === 'restore' ? undefined : scaleDownOf(subject, wanted, this.#deps.rules())
     const nowMs = clock.monotonicMs()
     const { result, object, cause } = await write(subject, scaleDown, { ...this.#deps, signal })
     if (signal.aborted) return

@@ -24,11 +24,16 @@ export interface Cluster {
   watch(path: string, receiver: ObjectReceiver, signal: AbortSignal): Promise<void>
 }
 
-export interface BehaviorOptions {
-  readonly mode: 'write' | 'restore'
+/** Which objects are followed; fixed while it runs. */
+export interface BehaviorScope {
   /** Empty: all. */
   readonly namespaces: readonly string[]
   readonly scaledObjects: boolean
+}
+
+/** What is written to them, and when; may change while it runs. */
+export interface BehaviorRules {
+  readonly mode: 'write' | 'restore'
   readonly restingMs: number
   /** Least change that is written: a share of the window in force, and a time. */
   readonly minChange: number
@@ -50,7 +55,8 @@ export interface BehaviorDeps {
   readonly turn: Turn
   readonly clock: Clock
   readonly log: Logger
-  readonly options: BehaviorOptions
+  readonly scope: BehaviorScope
+  rules(): BehaviorRules
 }
 
 export type WriteResult = 'written' | 'restored' | 'conflict' | 'failed'

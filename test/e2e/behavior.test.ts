@@ -204,16 +204,18 @@ describe('all windows are taken back', () => {
     expect(await windowOf(world, SERVICE)).toBe(77)
   }
 
-  test('by `mode: restore`, which writes nothing any more though it is asked for', async () => {
+  test('by `mode: restore`, without a restart, and nothing is written any more though it is asked for', async () => {
     await written()
-    await configure([OBSERVED], { ...RESTING, mode: 'restore' })
+    const events = () => world.adapter().log.map((line) => line['event'])
+    const before = events().filter((event) => event === 'behavior-written')
+    writeConfiguration(world, [OBSERVED], { behavior: { ...RESTING, mode: 'restore' } })
     const touched = () => Promise.all(WORKLOADS.map((workload) => isTouched(world, workload)))
     await becomes(touched, [false, false])
     await restored()
     await stays(touched, [false, false], 3000)
-    const events = world.adapter().log.map((line) => line['event'])
-    expect(events.filter((event) => event === 'behavior-restored')).toHaveLength(2)
-    expect(events).not.toContain('behavior-written')
+    expect(events().filter((event) => event === 'behavior-restored')).toHaveLength(2)
+    expect(events().filter((event) => event === 'behavior-written')).toEqual(before)
+    expect(events()).not.toContain('config-needs-restart')
   })
 
   test('by `tideline restore`, after the adapter and its rights are gone and the windows were left', async () => {

@@ -18,6 +18,7 @@ function fresh(leastMs: number): Reading {
 
 let clock: ManualClock
 let log: RecordingLogger
+let mode: 'write' | 'restore'
 let turn: { held: boolean }
 let sent: Tree[]
 let refuse: number | undefined
@@ -58,6 +59,7 @@ const windows = () =>
 beforeEach(async () => {
   clock = new ManualClock()
   log = new RecordingLogger()
+  mode = 'write'
   turn = { held: true }
   sent = []
   refuse = undefined
@@ -67,16 +69,15 @@ beforeEach(async () => {
     log,
     turn,
     reader: board,
-    options: {
-      mode: 'write',
-      namespaces: [],
-      scaledObjects: false,
+    scope: { namespaces: [], scaledObjects: false },
+    rules: () => ({
+      mode,
       restingMs: 300_000,
       minChange: 0.1,
       minStepMs: 10_000,
       intervalMs: 15_000,
       graceMs: 60_000,
-    },
+    }),
     cluster: {
       request: async (method, _path, body) => {
         if (method !== 'PATCH') return {}
@@ -125,6 +126,18 @@ describe('an annotated HPA', () => {
     expect(windows()).toEqual([480])
     await clock.advance(3_000)
     expect(windows()).toEqual([480, undefined])
+  })
+
+  test('gets its own back as soon as the mode is `restore`, and a window again when it is not', async () => {
+    tell(fresh(480_000), 'behavior')
+    receiver?.replace([hpa(ASKS)])
+    await clock.advance(1000)
+    mode = 'restore'
+    await clock.advance(60_000)
+    expect(windows()).toEqual([480, undefined])
+    mode = 'write'
+    await clock.advance(1000)
+    expect(windows()).toEqual([480, undefined, 480])
   })
 
   test('that another owns is tried again after a minute, and told once', async () => {
