@@ -246,7 +246,7 @@ export interface PushPoint {
   readonly kind: SampleKind
   /** `none`: the sender says that the stream has ended. */
   readonly value: number | PushHistogram | 'none'
-  /** `delta`: start of the interval. `cumulative`: when the count began, where that is told. */
+  /** `delta`: start of the interval. Others: when the stream began, where that is told. */
   readonly startMs?: number
   readonly endMs: number
 }

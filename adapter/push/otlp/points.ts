@@ -123,7 +123,7 @@ function pointOf(
   if (endMs === undefined) return 'time_unix_nano is missing'
   const value = valueOf(point)
   if (typeof value === 'object' && 'mistake' in value) return value.mistake
-  const startMs = kind === 'gauge' ? undefined : milliseconds(point.startTimeUnixNano)
+  const startMs = milliseconds(point.startTimeUnixNano)
   return { labels, kind, value, endMs, ...(startMs === undefined ? {} : { startMs }) }
 }
 

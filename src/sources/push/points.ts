@@ -17,7 +17,8 @@ export function pointMistake(
     return `its time is ${Math.round(endMs - nowMs)} ms from now: check the clocks`
   if (endMs < nowMs - maxAgeMs) return `it is older than ${maxAgeMs} ms`
   if (value === 'none') return undefined
-  if (startMs !== undefined && startMs > endMs) return 'it ends before it begins'
+  if (kind !== 'gauge' && startMs !== undefined && startMs > endMs)
+    return 'it ends before it begins'
   if (kind === 'delta') {
     if (startMs === undefined || startMs === endMs) return 'a delta needs a start before its time'
     if (startMs < nowMs - maxAgeMs) return `its interval begins more than ${maxAgeMs} ms ago`
@@ -47,7 +48,9 @@ export function samplesOfPoint(
   const { kind, startMs, endMs } = point
   if (kind !== 'delta') {
     const at = { kind, timestampMs: Math.floor(endMs) }
-    const start = startMs === undefined ? {} : { startMs: Math.floor(startMs) }
+    // A level has no beginning that matters to it.
+    const told = kind === 'cumulative' && startMs !== undefined
+    const start = told ? { startMs: Math.floor(startMs) } : {}
     return partsOf(point, (amount) => [amount]).map(({ values: [value = NaN], ...part }) => ({
       ...{ ...part, ...at, ...start, value },
     }))

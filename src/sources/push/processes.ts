@@ -4,8 +4,10 @@ import type { SourceDeps } from '../../ports.ts'
 import { AHEAD_MAX_MS, pointMistake, samplesOfPoint } from './points.ts'
 import { Streams } from './streams.ts'
 
-/** Processes of one pod that are remembered; beyond, the one that is silent for longest gives way. */
-const PROCESSES_MAX = 16
+/** Processes of one pod that are remembered. */
+const PROCESSES_MAX = 64
+/** Those beyond, together. */
+const BEYOND = '(others)'
 /** For how long a process that fell silent may still be found to have been replaced. */
 const REMEMBERED_MS = 3_600_000
 
@@ -13,15 +15,28 @@ const REMEMBERED_MS = 3_600_000
 interface Process {
   readonly origin: string
   streams: Streams
+  /** The store has series that its streams do not know any more: those that it does not name next have ended. */
+  isForgotten: boolean
   readonly sinceMs: number
   heardMs: number
+  /** When anything in an export of it was last taken. */
+  takenMs: number
   state: 'reporting' | 'failing' | 'ended'
+  /** What it fails of. */
+  failure?: Failure
   /** Until then nothing of it is stored. */
   quarrelUntilMs: number
+  /** It stands for those that there is no room for. */
+  readonly isBeyond: boolean
   /** It began while we listened, so there was nothing to count before. */
   isNew: boolean
   /** Of its series that there are now. */
   covered?: Sample['covered']
+}
+
+interface Failure {
+  readonly code: 'timeout' | 'bad-response' | 'too-large'
+  readonly message: string
 }
 
 /** What is known of the processes of one pod, by the name each gives itself. */
@@ -56,62 +71,54 @@ export class Measuring {
     const { clock, name, sink } = this.#deps
     const heardMs = clock.monotonicMs()
     const process = this.#processOf(processes, told, heardMs)
-    const refused = new Map<string, number>()
-    const refuse = (reason: string, count = 1) =>
-      refused.set(reason, (refused.get(reason) ?? 0) + count)
-    const samples: Sample[] = []
-    const ended: Pick<Sample, 'metric' | 'labels'>[] = []
-    let quarrel: string | undefined
-    let taken = 0
-    const others = seriesBeside(processes, process)
-    for (const point of told.points.toSorted((a, b) => a.endMs - b.endMs)) {
-      const outcome = this.#lookAt(process, others, point)
-      if (typeof outcome === 'object') {
-        if ('quarrel' in outcome) quarrel ??= outcome.quarrel
-        refuse('quarrel' in outcome ? outcome.quarrel : outcome.late)
-        continue
-      }
-      taken += 1
-      process.streams.hear(point, heardMs)
-      if (outcome === 'repeated') continue
-      if (point.value === 'none') ended.push(...process.streams.end(point))
-      else {
-        const own = labelled(point, told)
-        const made = samplesOfPoint(own, this.#limits.bucket, cover(process, own))
-        process.streams.take(point, seriesNames(made), heardMs)
-        samples.push(...made)
-      }
-    }
+    const { samples, refused, ...read } = this.#read(
+      process,
+      seriesBeside(processes, process),
+      told,
+    )
+    let { taken, quarrel } = read
+    const ended = process.streams.settle(heardMs - this.#limits.maxAge)
     process.heardMs = heardMs
-    ended.push(...process.streams.endUnheard(heardMs - this.#limits.maxAge))
+    if (taken > 0 || told.points.length === 0) process.takenMs = heardMs
+    if (process.quarrelUntilMs <= heardMs && quarrel === undefined) {
+      if (heardMs - process.takenMs >= this.#limits.goneAfter) {
+        process.isForgotten ||= ended.length > 0
+        return this.#deaf(process, refused)
+      }
+      const { origin, isForgotten: complete } = process
+      const batch = { source: name, origin, atMs: clock.nowMs(), samples, ended, complete }
+      process.state = 'reporting'
+      process.isForgotten = false
+      for (const [reason, count] of sink.write(batch).refused) {
+        refuse(refused, `not stored: ${reason}`, count)
+        taken -= Math.min(taken, count)
+        // The store keeps none of it. The next export may be of a part of its series, and find room.
+        if (reason === 'too-many-series') quarrel = { code: 'too-large', message: STORE_IS_FULL }
+      }
+      if (quarrel === undefined) return { outcome: 'taken', taken, refused }
+    }
     if (quarrel !== undefined) this.#quarrel(process, quarrel, heardMs)
-    if (process.quarrelUntilMs > heardMs) {
-      if (taken > 0) refuse('not stored, as other points of its process are refused', taken)
-      return { outcome: 'taken', taken: 0, refused }
-    }
-    process.state = 'reporting'
-    const { origin } = process
-    const batch = { source: name, origin, atMs: clock.nowMs(), samples, ended, complete: false }
-    for (const [reason, count] of sink.write(batch).refused) {
-      refuse(`not stored: ${reason}`, count)
-      taken -= Math.min(taken, count)
-    }
-    return { outcome: 'taken', taken, refused }
+    refuse(refused, 'not stored, as other points of its process are refused', taken)
+    return { outcome: 'taken', taken: 0, refused }
   }
 
   /** Finds those that fell silent: replaced by another process since, or failing. */
-  look(processes: Processes, nowMs: number): void {
-    const newestMs = Math.max(...[...processes.values()].map(({ sinceMs }) => sinceMs))
+  look(processes: Processes, nowMs: number, isExpected = false): void {
+    const { goneAfter, maxAge } = this.#limits
     for (const [key, process] of processes) {
       const silentMs = nowMs - process.heardMs
-      if (silentMs >= this.#limits.goneAfter && process.state !== 'ended') {
-        if (newestMs > process.heardMs) this.#end(process)
-        else if (process.state === 'reporting') this.#fail(process, silenceOf(silentMs))
-      }
+      if (this.#isReplaced(process, processes, nowMs)) this.#end(process)
+      else if (process.state === 'reporting' && silentMs >= goneAfter)
+        this.#fail(process, silenceOf(silentMs))
+      // The store forgets what is silent for long; of a pod that is there it must not.
+      else if (process.state === 'failing' && isExpected && process.failure !== undefined)
+        this.#fail(process, process.failure, false)
       // No repetition would be taken any more.
-      if (silentMs > this.#limits.maxAge + AHEAD_MAX_MS && process.streams.size > 0)
-        process.streams = new Streams()
-      if (silentMs > REMEMBERED_MS || (process.state === 'ended' && silentMs > this.#limits.maxAge))
+      if (silentMs > maxAge + AHEAD_MAX_MS && process.streams.size > 0) {
+        process.streams = new Streams(maxAge)
+        process.isForgotten = true
+      }
+      if (silentMs > REMEMBERED_MS || (process.state === 'ended' && silentMs > maxAge))
         processes.delete(key)
     }
   }
@@ -121,30 +128,104 @@ export class Measuring {
     for (const process of processes.values()) if (process.state !== 'ended') this.#end(process)
   }
 
+  /** What of an export is new, and what cannot be taken. */
+  #read(process: Process, others: number, told: PushMeasurements) {
+    const { streams } = process
+    const { maxAge, bucket } = this.#limits
+    const nowMs = this.#deps.clock.nowMs()
+    const heardMs = this.#deps.clock.monotonicMs()
+    const refused = new Map<string, number>()
+    const samples: Sample[] = []
+    let quarrel: Failure | undefined
+    let taken = 0
+    streams.begin()
+    for (const point of told.points.toSorted((a, b) => a.endMs - b.endMs)) {
+      const mistake = pointMistake(point, nowMs, maxAge)
+      const outcome =
+        mistake === undefined
+          ? this.#lookAt(process, others, point)
+          : { late: `${point.metric}: ${mistake}` }
+      if (typeof outcome === 'object') {
+        const message = 'quarrel' in outcome ? outcome.quarrel : outcome.late
+        if ('quarrel' in outcome) quarrel ??= { code: 'bad-response', message }
+        refuse(refused, message, 1)
+        continue
+      }
+      taken += 1
+      streams.hear(point, heardMs)
+      if (outcome === 'repeated') continue
+      if (point.value === 'none') streams.end(point)
+      else {
+        const own = labelled(point, told)
+        const made = samplesOfPoint(own, bucket, cover(process, own))
+        streams.take(point, seriesNames(made), heardMs)
+        for (const sample of made) samples.push(sample)
+      }
+    }
+    return { samples, refused, taken, quarrel }
+  }
+
   #lookAt(process: Process, others: number, point: PushPoint): ReturnType<Streams['look']> {
-    const { maxAge, seriesPerPod } = this.#limits
-    const mistake = pointMistake(point, this.#deps.clock.nowMs(), maxAge)
-    if (mistake !== undefined) return { late: `${point.metric}: ${mistake}` }
+    const { seriesPerPod } = this.#limits
+    if (process.isBeyond)
+      return { quarrel: `more than ${PROCESSES_MAX} processes of the pod report (or one by many names)` } // prettier-ignore
     const outcome = process.streams.look(point)
-    const more = others + process.streams.size + seriesCount(point)
-    return outcome === 'new' && !process.streams.has(point) && more > seriesPerPod
+    if (outcome !== 'new' || process.streams.has(point)) return outcome
+    return others + process.streams.size + seriesCount(point) > seriesPerPod
       ? { quarrel: `the pod has more than ${seriesPerPod} series (seriesPerPod)` }
       : outcome
+  }
+
+  /** It sends, and for long nothing of it could be taken: its clock may be wrong. */
+  #deaf(process: Process, refused: Map<string, number>): MeasurementsOutcome {
+    const [message = ''] = refused.keys()
+    this.#fail(process, { code: 'bad-response', message }, process.state === 'reporting')
+    return { outcome: 'taken', taken: 0, refused }
   }
 
   #processOf(processes: Processes, told: PushMeasurements, nowMs: number): Process {
     const known = processes.get(told.process)
     if (known !== undefined) return known
-    if (processes.size >= PROCESSES_MAX) {
-      const [[key, oldest] = []] = [...processes].toSorted(([, a], [, b]) => a.heardMs - b.heardMs)
-      if (key !== undefined) processes.delete(key)
-      if (oldest !== undefined && oldest.state !== 'ended') this.#end(oldest)
+    if (processes.size < PROCESSES_MAX || this.#makeRoom(processes, nowMs))
+      return this.#begin(processes, told, nowMs)
+    const beyond = { ...told, process: BEYOND }
+    return processes.get(BEYOND) ?? this.#begin(processes, beyond, nowMs)
+  }
+
+  /** Only of those that are gone: without one that still reports the others would look like the whole. */
+  #makeRoom(processes: Processes, nowMs: number): boolean {
+    for (const [key, process] of processes) {
+      const isReplaced = this.#isReplaced(process, processes, nowMs)
+      if (isReplaced) this.#end(process)
+      else if (process.state !== 'ended') continue
+      processes.delete(key)
+      return true
     }
+    return false
+  }
+
+  /**
+   * Another process began since it was last heard, and it is silent for longer than it ever was. How long that is
+   * tells the time between its points; where it is not known, it is as long as an interval may be at most.
+   */
+  #isReplaced({ state, heardMs, streams }: Process, processes: Processes, nowMs: number): boolean {
+    if (state === 'ended') return false
+    const { goneAfter, maxAge } = this.#limits
+    const longestMs = maxAge + AHEAD_MAX_MS
+    const waitMs = Math.min(2 * (streams.longestMs ?? longestMs), longestMs)
+    if (nowMs - heardMs < Math.max(goneAfter, waitMs)) return false
+    for (const { sinceMs } of processes.values()) if (sinceMs > heardMs) return true
+    return false
+  }
+
+  #begin(processes: Processes, told: PushMeasurements, nowMs: number): Process {
     const pod = `${told.namespace}/${told.pod}`
     const made: Process = {
       origin: told.process === '' ? pod : `${pod}/${told.process}`,
-      streams: new Streams(),
-      ...{ sinceMs: nowMs, heardMs: nowMs, state: 'reporting', quarrelUntilMs: -Infinity },
+      ...{ streams: new Streams(this.#limits.maxAge), isForgotten: false },
+      ...{ sinceMs: nowMs, heardMs: nowMs, takenMs: -Infinity, state: 'reporting' },
+      quarrelUntilMs: -Infinity,
+      isBeyond: told.process === BEYOND,
       // Of those that are heard soon after a start of ours it is not known since when they count.
       isNew: nowMs - this.#sinceMs > this.#limits.maxAge,
     }
@@ -152,25 +233,22 @@ export class Measuring {
     return made
   }
 
-  #quarrel(process: Process, message: string, nowMs: number): void {
+  #quarrel(process: Process, failure: Failure, nowMs: number): void {
     const began = process.quarrelUntilMs <= nowMs
     process.quarrelUntilMs = nowMs + this.#limits.maxAge + AHEAD_MAX_MS
     process.isNew = false
     process.covered = undefined
     // Its series end; the origin stays, failing, so that nobody takes the others for the whole.
     this.#deps.sink.end(this.#deps.name, process.origin)
-    this.#fail(process, { code: 'bad-response', message }, began)
+    this.#fail(process, failure, began)
   }
 
-  #fail(
-    process: Process,
-    { code, message }: { readonly code: 'timeout' | 'bad-response'; readonly message: string },
-    said = true,
-  ): void {
+  #fail(process: Process, failure: Failure, said = true): void {
     const { clock, log, name, sink } = this.#deps
     process.state = 'failing'
-    sink.fail(name, process.origin, { code, message, atMs: clock.nowMs() })
-    if (said) log.warn('origin-failing', { source: name, origin: process.origin, code, message })
+    process.failure = failure
+    sink.fail(name, process.origin, { ...failure, atMs: clock.nowMs() })
+    if (said) log.warn('origin-failing', { source: name, origin: process.origin, ...failure })
   }
 
   #end(process: Process): void {
@@ -192,8 +270,14 @@ function cover(process: Process, { kind, startMs, endMs }: PushPoint): Sample['c
   return process.covered
 }
 
-function silenceOf(silentMs: number) {
-  return { code: 'timeout', message: `no report for ${Math.round(silentMs / 1000)} s` } as const
+const STORE_IS_FULL = 'limits.series is reached: none of its series is kept'
+
+function silenceOf(silentMs: number): Failure {
+  return { code: 'timeout', message: `no report for ${Math.round(silentMs / 1000)} s` }
+}
+
+function refuse(refused: Map<string, number>, reason: string, count: number): void {
+  if (count > 0) refused.set(reason, (refused.get(reason) ?? 0) + count)
 }
 
 /** Series of the processes that lived while this one did; one that it replaced does not count. */

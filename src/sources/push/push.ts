@@ -159,7 +159,7 @@ class Receiver implements PushReceiver {
     const pod = this.#podOf(origin, clock.monotonicMs())
     if (pod === undefined) return refused('limit', 'more pods report than may')
     // Its processes are origins of their own: what it failed of before one reported is over.
-    if (told.process !== '' && pod.state === 'failing' && pod.processes.size === 0)
+    if (told.process !== '' && pod.state === 'failing' && !reports(pod) && !measures(pod))
       sink.end(name, origin)
     this.#hear(pod, clock.monotonicMs())
     return this.#measuring.measure(pod.processes, told)
@@ -221,11 +221,13 @@ class Receiver implements PushReceiver {
     for (const [origin, pod] of this.#pods) {
       const silentMs = nowMs - pod.heardMs
       const gone = this.#present?.has(origin) === false
-      if (silentMs >= goneAfter && gone && pod.state !== 'ended') this.#end(origin, pod)
-      else if (silentMs >= goneAfter && !gone && isAlive(pod))
-        this.#fail(origin, pod, `no report for ${Math.round(silentMs / 1000)} s`)
-      if (!gone) this.#measuring.look(pod.processes, nowMs)
       const expected = this.#present?.has(origin) === true
+      const silence = `no report for ${Math.round(silentMs / 1000)} s`
+      if (silentMs >= goneAfter && gone && pod.state !== 'ended') this.#end(origin, pod)
+      else if (silentMs >= goneAfter && !gone && isAlive(pod)) this.#fail(origin, pod, silence)
+      // The store forgets what is silent for long; of a pod that is there it must not.
+      else if (expected && pod.state === 'failing') this.#fail(origin, pod, silence, false)
+      if (!gone) this.#measuring.look(pod.processes, nowMs, expected)
       if (!expected && silentMs > Math.max(goneAfter, maxAge + AHEAD_MAX_MS))
         this.#pods.delete(origin)
     }
@@ -237,13 +239,13 @@ class Receiver implements PushReceiver {
     }
   }
 
-  #fail(origin: string, pod: Pod, message: string): void {
+  #fail(origin: string, pod: Pod, message: string, said = true): void {
     const { clock, log, name, sink } = this.#deps
     pod.state = 'failing'
     // Those that measure fail by themselves.
-    if (pod.instances.size === 0 && pod.processes.size > 0) return
+    if (!reports(pod) && measures(pod)) return
     sink.fail(name, origin, { code: 'timeout', message, atMs: clock.nowMs() })
-    log.warn('origin-failing', { source: name, origin, code: 'timeout', message })
+    if (said) log.warn('origin-failing', { source: name, origin, code: 'timeout', message })
   }
 
   #end(origin: string, pod: Pod): void {
@@ -295,6 +297,16 @@ class Receiver implements PushReceiver {
 
 function isAlive({ state }: Pod): boolean {
   return state === 'reporting' || state === 'awaited'
+}
+
+function reports({ instances }: Pod): boolean {
+  return instances.size > 0
+}
+
+/** Whether it has processes that measure and are not over. */
+function measures({ processes }: Pod): boolean {
+  for (const { state } of processes.values()) if (state !== 'ended') return true
+  return false
 }
 
 type Refusal = Extract<PushOutcome, { outcome: 'refused' }>
