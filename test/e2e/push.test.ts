@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { PushClient } from '../push/pushClient.ts'
 import { report } from '../push/pushClient.ts'
 import { askDirectly } from './direct.ts'
+import { kustomize } from './objects.ts'
 import { becomes, condition, hpaPath, replicas, stays } from './observe.ts'
 import { aDayOld, podToken } from './podTokens.ts'
 import type { PushWorld } from './pushWorld.ts'
@@ -42,6 +43,12 @@ async function scalingActive(): Promise<unknown> {
   const found = await condition(world.plane, hpaPath(DETECTOR), 'ScalingActive')
   return `${found?.status} ${found?.reason}`
 }
+
+test('the overlay and the example are taken by the API server as they are', async () => {
+  const { plane } = world
+  for (const folder of ['overlays/push', 'examples-push'])
+    await plane.apply(kustomize(plane.binaries.kubectl, folder), true)
+})
 
 test('replicas follow the requests that the pods report, within the bounds', async () => {
   world.pods.setLoad(LOW)
