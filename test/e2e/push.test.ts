@@ -61,6 +61,23 @@ test('replicas follow the requests that the pods report, within the bounds', asy
   await becomes(count, [2])
 })
 
+test('each pod has its share, for an HPA on a Pods metric', async () => {
+  const path =
+    '/apis/custom.metrics.k8s.io/v1beta2/namespaces/vision/pods/*/requests_per_second?labelSelector=app.kubernetes.io%2Fname%3Dvision-detector'
+  interface Shares {
+    readonly items: readonly { readonly describedObject: { readonly name: string } }[]
+  }
+  const { items } = await world.plane.api<Shares>('GET', path)
+  const names = items.map(({ describedObject }) => describedObject.name)
+  expect(names.toSorted()).toEqual(
+    world.pods
+      .counters()
+      .map(({ pod }) => pod)
+      .toSorted(),
+  )
+  expect(names).toHaveLength(2)
+})
+
 describe('a report', () => {
   let clients: readonly PushClient[]
   let token: string

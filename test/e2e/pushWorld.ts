@@ -112,8 +112,19 @@ function identity({ metadata: { namespace, name, uid }, spec }: Pod): PodIdentit
   return { namespace, account: spec.serviceAccountName ?? 'default', pod: name, uid }
 }
 
-/** Reports of service `prober`, as they were counted. */
-const PROBES = `
+/** Reports of service `prober`, as they were counted; and the detector's by pod. */
+const OTHERS = `
+apiVersion: tideline.dev/v1alpha1
+kind: Signal
+metadata: { name: by-pod, namespace: vision }
+spec:
+  source: services
+  select: { metric: inference_requests, labels: { service: detector } }
+  window: { function: rate, duration: ${WINDOW} }
+  combine: { by: [pod] }
+  freshFor: ${WINDOW}
+  expose: { custom: { name: requests_per_second, on: pods } }
+---
 apiVersion: tideline.dev/v1alpha1
 kind: Signal
 metadata: { name: probes, namespace: vision }
@@ -143,6 +154,6 @@ function quickFiles(
   })
   return {
     'adapter.yaml': String(adapter),
-    'signals.yaml': [...signals, PROBES].join('---\n'),
+    'signals.yaml': [...signals, OTHERS].join('---\n'),
   }
 }
