@@ -5,6 +5,7 @@ import type { KeyPair } from '../../adapter/security/selfSigned.ts'
 import { around, authority } from '../security/certificates.ts'
 import type { AdapterProcess } from '../setup/adapterProcess.ts'
 import { startAdapter } from '../setup/adapterProcess.ts'
+import { until } from '../kit/until.ts'
 import { temporaryFolder } from '../setup/running.ts'
 
 /** The adapter as its own process, with a port for reports of whom `podsCa` knows as `detector`, in `vision`. */
@@ -55,6 +56,8 @@ spec:
     ...['--config', at('tideline.yaml'), '--address', '127.0.0.1', '--port', '0'],
     ...['--tls-cert-file', at('tls.crt'), '--tls-key-file', at('tls.key')],
   ])
+  // From then on reports are taken; the ports are there a moment before.
+  await until('the source', () => adapter.log.some(({ event }) => event === 'source-started'))
   const portOf = (name: string) => Number(adapter.log.find(({ event }) => event === name)?.['port'])
   return {
     adapter,
