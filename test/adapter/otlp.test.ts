@@ -12,6 +12,7 @@ import {
 import type { PushMetricExporter } from '@opentelemetry/sdk-metrics'
 import { Agent } from 'node:https'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { until } from '../kit/until.ts'
 import type { PushAdapter } from '../push/pushAdapter.ts'
 import { startPushAdapter } from '../push/pushAdapter.ts'
 import { client as clientOf } from '../security/certificates.ts'
@@ -114,6 +115,9 @@ test('four services, each by another way: every signal is the sum of all', async
   const services = exporters().map(service)
   try {
     for (let round = 0; round < 3; round += 1) {
+      // A delta of no time is refused, and the clock of the library has milliseconds.
+      const beforeMs = Date.now()
+      await until('the next millisecond', () => Date.now() > beforeMs + 1)
       for (const { serve } of services) serve(4)
       await Promise.all(services.map(({ provider }) => provider.forceFlush()))
     }
