@@ -134,11 +134,9 @@ function settle(signal: Signal, state: SignalState, view: SeriesView, seen: Seen
 }
 
 /** Why there is no number although there is enough data. */
-function valueless({ selection, window }: Signal, { value, alone }: Observed): string {
+function valueless({ window }: Signal, { value, flaw }: Observed): string {
   if (value !== undefined) return 'the value is beyond what a number can hold'
-  return alone > 0
-    ? `${alone} series of ${selection.metric} lack the _sum or _count that belongs to them`
-    : `nothing was observed within the window of ${seconds(window.durationMs)}`
+  return flaw ?? `nothing was observed within the window of ${seconds(window.durationMs)}`
 }
 
 function whyOf({ observed, unattributed, notes, group }: Seen): Why {

@@ -8,11 +8,14 @@ export interface Group {
   readonly heldAs: string
   readonly labels: Labels
   readonly series: readonly Series[]
-  /** Upper bounds of a classic histogram's buckets, parallel to `series`; undefined for anything else. */
-  readonly bounds: readonly number[] | undefined
+  /** The same series as classic histograms; undefined where no quantile of such is asked for. */
+  readonly histograms: readonly HistogramPart[] | undefined
   /** The same series as sums and counts; undefined where no mean is asked for. */
   readonly mean: MeanParts | undefined
 }
+
+/** The buckets of one origin with the same labels. */
+export type HistogramPart = readonly { readonly le: number; readonly series: Series }[]
 
 /** What a mean is made of: each sum with the count of the same origin and labels. */
 export interface MeanParts {
@@ -49,7 +52,7 @@ export function groupSeries(signal: Signal, selected: readonly Series[]): Groupi
     heldAs: onTotal ? keyWithoutPod(labels) : key,
     labels,
     series,
-    bounds: histogramBounds(signal, series),
+    histograms: histogramParts(signal, series),
     mean: meanParts(signal, series),
   }))
   return { groups, unattributed }
@@ -81,11 +84,22 @@ function groupLabels(by: readonly string[], labels: Labels): Labels | undefined 
 }
 
 /** A `quantile` over cumulative series with `le` is asked of the histogram, not of the bucket counters. */
-function histogramBounds(signal: Signal, series: readonly Series[]): number[] | undefined {
-  if (signal.window.function !== 'quantile') return undefined
-  if (!series.every((one) => one.kind !== 'gauge' && one.labels['le'] !== undefined))
-    return undefined
-  return series.map((one) => (one.labels['le'] === '+Inf' ? Infinity : Number(one.labels['le'])))
+function histogramParts(
+  { window }: Signal,
+  all: readonly Series[],
+): readonly HistogramPart[] | undefined {
+  if (window.function !== 'quantile') return undefined
+  if (!all.every((one) => one.kind !== 'gauge' && one.labels['le'] !== undefined)) return undefined
+  const parts = new Map<string, { le: number; series: Series }[]>()
+  for (const series of all) {
+    const { le, ...labels } = series.labels
+    const key = identity({ origin: series.origin, labels })
+    const bucket = { le: le === '+Inf' ? Infinity : Number(le), series }
+    const part = parts.get(key)
+    if (part === undefined) parts.set(key, [bucket])
+    else part.push(bucket)
+  }
+  return [...parts.values()]
 }
 
 /** What a signal is made of; a mean of `<metric>_sum` and `<metric>_count`, as histograms and summaries have them. */
@@ -116,6 +130,6 @@ function meanParts(
   return { pairs, alone: [...alone, ...counts.values()] }
 }
 
-function identity({ origin, labels }: Series): string {
+function identity({ origin, labels }: Pick<Series, 'origin' | 'labels'>): string {
   return JSON.stringify([origin, Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1))])
 }

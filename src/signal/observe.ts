@@ -1,6 +1,6 @@
 /** What the series of one group come to at one tick. */
 import type { Series, Signal, Why } from '../model.ts'
-import type { Group, MeanParts } from './groups.ts'
+import type { Group, HistogramPart, MeanParts } from './groups.ts'
 import { combine } from '../series/combine.ts'
 import { histogramQuantile } from '../series/histogram.ts'
 import { evaluateCollected } from './collected.ts'
@@ -11,8 +11,8 @@ export interface Observed {
   /** Time of the oldest point the value stands on. */
   readonly dataMs: number
   readonly counts: Why['series']
-  /** Sums that lack their count, and the other way round: one without the other says nothing. */
-  readonly alone: number
+  /** Why series that are there cannot be made into a value. */
+  readonly flaw?: string
 }
 
 /** How far the clock of an origin may be ahead of ours before its data is of no known time. */
@@ -27,21 +27,18 @@ export function isStale(series: Series, signal: Signal, nowMs: number): boolean 
 let values = new Float64Array(256)
 
 export function observe(signal: Signal, group: Group, nowMs: number): Observed {
-  const { series, bounds, mean } = group
+  const { series, histograms, mean } = group
   if (mean !== undefined) return observeMean(signal, mean, nowMs)
-  const window = bounds === undefined ? signal.window : rateOver(signal)
+  if (histograms !== undefined) return observeQuantile(signal, histograms, nowMs)
   if (values.length < series.length) values = new Float64Array(series.length * 2)
-  const buckets: { le: number; value: number }[] = []
   const counts = { fresh: 0, stale: 0, warmingUp: 0 }
   let dataMs = Infinity
-  for (let index = 0; index < series.length; index++) {
-    const one = series[index]
-    if (one === undefined) continue
+  for (const one of series) {
     if (isStale(one, signal, nowMs)) {
       counts.stale += 1
       continue
     }
-    const result = evaluateCollected(one, window)
+    const result = evaluateCollected(one, signal.window)
     if (result.state !== 'value') {
       counts.warmingUp += 1
       continue
@@ -49,14 +46,9 @@ export function observe(signal: Signal, group: Group, nowMs: number): Observed {
     values[counts.fresh] = result.value
     counts.fresh += 1
     if (result.dataMs < dataMs) dataMs = result.dataMs
-    if (bounds !== undefined) buckets.push({ le: bounds[index] ?? NaN, value: result.value })
   }
-  if (counts.fresh === 0) return { value: undefined, dataMs: NaN, counts, alone: 0 }
-  const value =
-    bounds === undefined
-      ? combine(signal.combine.function, values, counts.fresh)
-      : histogramQuantile(signal.window.quantile, mergeBuckets(buckets))
-  return { value, dataMs, counts, alone: 0 }
+  if (counts.fresh === 0) return { value: undefined, dataMs: NaN, counts }
+  return { value: combine(signal.combine.function, values, counts.fresh), dataMs, counts }
 }
 
 /** Sums and counts, and buckets, are counters: what they grew by in the window is what was observed in it. */
@@ -97,15 +89,55 @@ function observeMean(signal: Signal, { pairs, alone }: MeanParts, nowMs: number)
     counts.fresh += 1
     dataMs = Math.min(dataMs, one.lastMs)
   }
-  const value = count > 0 && unpaired === 0 ? sum / count : undefined
-  return { value, dataMs: counts.fresh === 0 ? NaN : dataMs, counts, alone: unpaired }
+  const seen = { dataMs: counts.fresh === 0 ? NaN : dataMs, counts }
+  const { metric } = signal.selection
+  if (unpaired > 0) {
+    const flaw = `${unpaired} series of ${metric} lack the _sum or _count that belongs to them`
+    return { value: undefined, ...seen, flaw }
+  }
+  return { value: count > 0 ? sum / count : undefined, ...seen }
 }
 
-/** Buckets of several pods with one upper bound are one bucket of the fleet. */
-function mergeBuckets(
-  buckets: readonly { le: number; value: number }[],
-): { le: number; value: number }[] {
-  const merged = new Map<number, number>()
-  for (const { le, value } of buckets) merged.set(le, (merged.get(le) ?? 0) + value)
-  return [...merged].map(([le, value]) => ({ le, value })).toSorted((a, b) => a.le - b.le)
+/**
+ * A histogram is one: where a bucket is stale or too young, all are. Those of several pods are added up at the
+ * bounds that all of them have; a bound that one lacks would count none of its observations.
+ */
+function observeQuantile(
+  signal: Signal,
+  histograms: readonly HistogramPart[],
+  nowMs: number,
+): Observed {
+  const window = rateOver(signal)
+  const counts = { fresh: 0, stale: 0, warmingUp: 0 }
+  const merged = new Map<number, { value: number; parts: number }>()
+  let dataMs = Infinity
+  let parts = 0
+  for (const buckets of histograms) {
+    if (buckets.some(({ series }) => isStale(series, signal, nowMs))) {
+      counts.stale += buckets.length
+      continue
+    }
+    const results = buckets.map(({ series }) => evaluateCollected(series, window))
+    if (results.some(({ state }) => state !== 'value')) {
+      counts.warmingUp += buckets.length
+      continue
+    }
+    counts.fresh += buckets.length
+    parts += 1
+    for (const [at, result] of results.entries()) {
+      if (result.state !== 'value') continue
+      const le = buckets[at]?.le ?? NaN
+      const { value, parts: before } = merged.get(le) ?? { value: 0, parts: 0 }
+      merged.set(le, { value: value + result.value, parts: before + 1 })
+      dataMs = Math.min(dataMs, result.dataMs)
+    }
+  }
+  if (counts.fresh === 0) return { value: undefined, dataMs: NaN, counts }
+  const common = [...merged].filter(([, bucket]) => bucket.parts === parts)
+  const shared = common.map(([le, { value }]) => ({ le, value }))
+  const flaw =
+    shared.length < 2 || !shared.some(({ le }) => le === Infinity)
+      ? { flaw: `the histograms of ${signal.selection.metric} do not share +Inf and another bound` }
+      : {}
+  return { value: histogramQuantile(signal.window.quantile, shared), dataMs, counts, ...flaw }
 }

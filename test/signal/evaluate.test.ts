@@ -297,6 +297,54 @@ describe('groups', () => {
     expect(told(one(at(30)))).toBeCloseTo(1.25, 9)
   })
 
+  describe('a quantile needs whole histograms', () => {
+    const signal = signalOf({
+      window: { function: 'quantile', durationMs: 60_000, quantile: 0.5 },
+      freshForMs: 20_000,
+    })
+    const bucket = (le: string, value: number) =>
+      ({ value, labels: { le }, kind: 'cumulative' }) as const
+
+    test('of other bounds: they are added up at those that all have', () => {
+      const { at, put } = stage(signal)
+      const coarse = (all: number) => [bucket('2', all), bucket('+Inf', all)]
+      const fine = (low: number, all: number) => [bucket('1', low), ...coarse(all)]
+      put(0, 'a', fine(0, 0))
+      put(0, 'b', coarse(0))
+      put(30, 'a', fine(10, 10))
+      put(30, 'b', coarse(30))
+      // 40 at most 2 s. At 1 s only 10 would be known, and the median would come out as 1.33 s.
+      expect(told(one(at(30)))).toBeCloseTo(1, 9)
+    })
+
+    test('that share no bound: there is none, and the cause says so', () => {
+      const { at, put } = stage(signal)
+      for (const [seconds, all] of [0, 10].entries()) {
+        put(30 * seconds, 'a', [bucket('1', all), bucket('+Inf', all)])
+        put(30 * seconds, 'b', [bucket('2', all), bucket('+Inf', all)])
+      }
+      expect(one(at(30))).toMatchObject({
+        state: 'absent',
+        cause: expect.stringContaining('do not share +Inf and another bound'),
+      })
+    })
+
+    test('of which a bucket is stale: the whole is', () => {
+      const { at, put, store } = stage(signal)
+      const all = (value: number) => [bucket('1', value), bucket('2', value), bucket('+Inf', value)]
+      put(0, 'a', all(0))
+      put(30, 'a', all(10))
+      expect(one(at(30)).state).toBe('fresh')
+      const samples = ['2', '+Inf'].map((le) => ({ ...bucket(le, 30), metric: 'm' }))
+      const timed = samples.map((sample) => ({ ...sample, timestampMs: START + 60_000 }))
+      store.write({
+        ...{ source: 's', origin: 'a', atMs: START + 60_000 },
+        ...{ samples: timed, complete: false },
+      })
+      expect(one(at(60))).toMatchObject({ state: 'stale', why: { series: { fresh: 0, stale: 3 } } })
+    })
+  })
+
   test('a mean is that of all observations of the group, not of the means of its parts', () => {
     const signal = signalOf({ window: { function: 'mean', durationMs: 60_000, quantile: 0 } })
     const { put, at } = stage(signal)
