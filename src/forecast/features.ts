@@ -39,6 +39,7 @@ export interface Moment {
 const long: Line = { level: 0, slope: 0, mean: 0, explained: 0, residual: 0 }
 const short: Line = { level: 0, slope: 0, mean: 0, explained: 0, residual: 0 }
 const maxima = new Float64Array(MAXIMA.length)
+/** Loads, and then their log ratios. */
 const raw = new Float64Array(RATIOS)
 
 /**
@@ -53,10 +54,12 @@ export function fillFeatures(
 ): number {
   const { recent, floor } = moment
   const base = Math.log(recent.minute + floor)
-  fillPlain(moment, base)
-  fillSeasons(moment, base, inputs)
+  fillPlain(moment)
+  fillSeasons(moment, inputs)
   for (let i = 0; i < RATIOS; i++) {
-    const value = clip(orZero(raw[i]))
+    const ratio = Math.log((raw[i] ?? NaN) + floor) - base
+    raw[i] = ratio
+    const value = clip(ratio === ratio ? ratio : 0)
     inputs[i] = value
     inputs[RATIOS + i] = value > 0 ? value : 0
   }
@@ -75,37 +78,35 @@ export function fillFeatures(
   return base
 }
 
-function fillPlain({ recent, horizon, floor }: Moment, base: number): void {
+function fillPlain(moment: Moment): void {
+  const { recent } = moment
   recent.fit(40, long)
   recent.fit(8, short)
-  const log = (value: number) => Math.log(value + floor) - base
-  const { minute } = recent
-  const ahead = ({ level, slope }: Line) =>
-    log(Math.min(Math.max(level + slope * horizon, 0.3 * minute), 3 * minute + floor))
-  raw[0] = log(recent.smooth)
   recent.maxima(MAXIMA, maxima)
-  for (let i = 0; i < MAXIMA.length; i++) raw[1 + i] = log(maxima[i] ?? 0)
-  raw[6] = log(recent.fiveMinutes)
-  raw[7] = log(recent.halfHour)
-  raw[8] = ahead(long)
-  raw[9] = ahead(short)
+  raw[0] = recent.smooth
+  for (let i = 0; i < MAXIMA.length; i++) raw[1 + i] = maxima[i] ?? 0
+  raw[6] = recent.fiveMinutes
+  raw[7] = recent.halfHour
+  raw[8] = drawnAhead(long, moment)
+  raw[9] = drawnAhead(short, moment)
+}
+
+function drawnAhead({ level, slope }: Line, { recent, horizon, floor }: Moment): number {
+  const { minute } = recent
+  return Math.min(Math.max(level + slope * horizon, 0.3 * minute), 3 * minute + floor)
 }
 
 /** Of each lag: the maximum around that time, the one over the same horizon, the load then, the change. */
-function fillSeasons(
-  { season, slot, horizon, floor }: Moment,
-  base: number,
-  inputs: Float64Array,
-): void {
+function fillSeasons({ season, slot, horizon, floor }: Moment, inputs: Float64Array): void {
   for (let i = 0; i < LAGS.length; i++) {
     const then = slot - (LAGS[i] ?? 0)
     const at = PLAIN + 3 * i
     const around = season.max(then - 8, then + horizon + 8)
     const ahead = season.max(then, then + horizon)
     const level = season.max(then - 1, then)
-    raw[at] = Math.log(around + floor) - base
-    raw[at + 1] = Math.log(ahead + floor) - base
-    raw[at + 2] = Math.log(level + floor) - base
+    raw[at] = around
+    raw[at + 1] = ahead
+    raw[at + 2] = level
     const change = Math.log((ahead + floor) / (level + floor))
     inputs[CHANGES + i] = around === around ? clip(change) : 0
   }
@@ -132,5 +133,4 @@ function fillCandidates(candidates: Float64Array, inputs: Float64Array): void {
   candidates[19] = raw[hour + 1] ?? NaN
 }
 
-const orZero = (value = NaN) => (value === value ? value : 0)
 const orLow = (value = NaN) => (value === value ? value : -Infinity)

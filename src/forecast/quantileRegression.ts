@@ -23,11 +23,14 @@ export class QuantileRegression {
   readonly #numbers: Float64Array
   readonly #tau: number
   readonly #size: number
+  /** Where the sums of squares begin. */
+  readonly #squares: number
 
   constructor(size: number, tau: number, bins = 0) {
     this.#tau = tau
     this.#size = size
-    this.#numbers = new Float64Array(2 * (size + bins)).fill(FIRST_SQUARE, size + bins)
+    this.#squares = size + bins
+    this.#numbers = new Float64Array(2 * this.#squares).fill(FIRST_SQUARE, this.#squares)
   }
 
   visit(walk: Walk): void {
@@ -48,9 +51,10 @@ export class QuantileRegression {
   }
 
   learn(outcome: number, inputs: Float64Array, bin?: number): void {
+    const size = this.#size
     const gradient = outcome > this.predict(inputs, bin) ? -this.#tau : 1 - this.#tau
-    if (bin !== undefined) this.#descend(this.#size + bin, gradient, BIN_RATE)
-    for (let i = 0; i < this.#size; i++) {
+    if (bin !== undefined) this.#descend(size + bin, gradient, BIN_RATE)
+    for (let i = 0; i < size; i++) {
       const input = inputs[i] ?? 0
       if (input !== 0) this.#descend(i, gradient * input, RATE)
     }
@@ -58,7 +62,7 @@ export class QuantileRegression {
 
   #descend(i: number, gradient: number, rate: number): void {
     const numbers = this.#numbers
-    const s = numbers.length / 2 + i
+    const s = this.#squares + i
     const square = (numbers[s] ?? 0) * FORGET + gradient * gradient
     numbers[s] = square
     numbers[i] = (numbers[i] ?? 0) - (rate * gradient) / Math.sqrt(square + 1e-8)

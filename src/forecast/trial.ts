@@ -72,17 +72,8 @@ export class Trials {
   push(load: number, plans: Float64Array, unit: number, keep: number): void {
     const at = this.#count++
     if (at === 0) this.#begin(plans, unit)
-    const fleets = this.#fleets
-    const work = load * SLOT_S
-    for (let e = 0, f = 0; e < plans.length; e++) {
-      const plan = this.#plans[e] ?? 0
-      for (let s = 0; s < COUNT; s++, f += SIZE) {
-        fleets[f + PAID] = (fleets[f + PAID] ?? 0) * keep + (fleets[f + ORDERED] ?? 0)
-        fleets[f + VIOLATED] = (fleets[f + VIOLATED] ?? 0) * keep + this.#serve(f, at, work)
-        fleets[f + FLAPS] = (fleets[f + FLAPS] ?? 0) * keep
-        if (at > 0) this.#order(f, at, plan / (UTILISATIONS[s] ?? 1), unit)
-      }
-    }
+    this.#serve(at, load * SLOT_S, keep)
+    if (at > 0) this.#order(at, unit)
     this.#plans.set(plans)
   }
 
@@ -97,31 +88,37 @@ export class Trials {
       }
   }
 
-  /** Answers the work that waited too long or was dropped: a fluid queue, first in, first out. */
-  #serve(f: number, at: number, work: number): number {
+  /** Fluid queues, first in, first out. */
+  #serve(at: number, work: number, keep: number): void {
     const fleets = this.#fleets
-    const ready = this.#ready(f, at)
-    const before = fleets[f + QUEUE] ?? 0
-    const queue = Math.max(0, before + work - ready * SLOT_S)
-    if (before === 0 && queue === 0) return 0
-    const limit = LONGEST_WAIT_S * ready
-    const left = queue > limit ? limit : queue
-    fleets[f + QUEUE] = left
-    const dropped = Math.max(0, queue - limit)
-    const late = shareLate(Math.min(before, left) / ready, Math.max(before, left) / ready)
-    return Math.min(work, dropped) + late * Math.max(work - dropped, 0)
+    const count = fleets.length / SIZE
+    const row = (at % this.#slots) * count
+    for (let one = 0; one < count; one++) {
+      const f = one * SIZE
+      this.#orders[row + one] = fleets[f + ORDERED] ?? 0
+      const ready = this.#ready(f, at)
+      const before = fleets[f + QUEUE] ?? 0
+      const queue = Math.max(0, before + work - ready * SLOT_S)
+      const limit = LONGEST_WAIT_S * ready
+      const left = queue > limit ? limit : queue
+      let violated = (fleets[f + VIOLATED] ?? 0) * keep
+      if (before !== 0 || queue !== 0) {
+        const dropped = Math.max(0, queue - limit)
+        const late = shareLate(Math.min(before, left) / ready, Math.max(before, left) / ready)
+        violated += Math.min(work, dropped) + late * Math.max(work - dropped, 0)
+      }
+      fleets[f + QUEUE] = left
+      fleets[f + VIOLATED] = violated
+      fleets[f + PAID] = (fleets[f + PAID] ?? 0) * keep + (fleets[f + ORDERED] ?? 0)
+      fleets[f + FLAPS] = (fleets[f + FLAPS] ?? 0) * keep
+    }
   }
 
   /** Capacity that serves: the least ordered during the start-up. */
   #ready(f: number, at: number): number {
     const fleets = this.#fleets
-    const orders = this.#orders
     const slots = this.#slots
     const ordered = fleets[f + ORDERED] ?? 0
-    // Slot by slot, so that what is written lies together.
-    const first = f / SIZE
-    const count = fleets.length / SIZE
-    orders[(at % slots) * count + first] = ordered
     let ready = fleets[f + READY] ?? 0
     if (ordered <= ready) {
       ready = ordered
@@ -129,7 +126,7 @@ export class Trials {
     } else if (at - (fleets[f + READY_AT] ?? 0) >= slots) {
       ready = Infinity
       for (let back = 0; back < slots && back <= at; back++) {
-        const value = orders[((at - back) % slots) * count + first] ?? 0
+        const value = this.#orders[((at - back) % slots) * (fleets.length / SIZE) + f / SIZE] ?? 0
         if (value < ready) {
           ready = value
           fleets[f + READY_AT] = at - back
@@ -140,20 +137,27 @@ export class Trials {
     return ready
   }
 
-  #order(f: number, at: number, wanted: number, unit: number): void {
+  #order(at: number, unit: number): void {
     const fleets = this.#fleets
-    const ordered = fleets[f + ORDERED] ?? 0
-    const ratio = wanted / ordered
-    if (ratio >= 0.9 && ratio <= 1.1) return
-    const next = Math.max(unit, Math.ceil(wanted / unit) * unit)
-    if (next > ordered) {
-      if (at - (fleets[f + WENT_DOWN] ?? 0) < FLAP_SLOTS)
-        fleets[f + FLAPS] = (fleets[f + FLAPS] ?? 0) + 1
-      fleets[f + WENT_DOWN] = NEVER
-      fleets[f + ORDERED] = Math.min(next, Math.max(ordered + 4 * unit, 2 * ordered))
-    } else if (next < ordered) {
-      fleets[f + WENT_DOWN] = at
-      fleets[f + ORDERED] = next
+    const plans = this.#plans
+    for (let e = 0, f = 0; e < plans.length; e++) {
+      const plan = plans[e] ?? 0
+      for (let s = 0; s < COUNT; s++, f += SIZE) {
+        const ordered = fleets[f + ORDERED] ?? 0
+        const wanted = plan / (UTILISATIONS[s] ?? 1)
+        const ratio = wanted / ordered
+        if (ratio >= 0.9 && ratio <= 1.1) continue
+        const next = Math.max(unit, Math.ceil(wanted / unit) * unit)
+        if (next > ordered) {
+          if (at - (fleets[f + WENT_DOWN] ?? 0) < FLAP_SLOTS)
+            fleets[f + FLAPS] = (fleets[f + FLAPS] ?? 0) + 1
+          fleets[f + WENT_DOWN] = NEVER
+          fleets[f + ORDERED] = Math.min(next, Math.max(ordered + 4 * unit, 2 * ordered))
+        } else if (next < ordered) {
+          fleets[f + WENT_DOWN] = at
+          fleets[f + ORDERED] = next
+        }
+      }
     }
   }
 }

@@ -14,6 +14,12 @@ const TEMPERATURE = 0.004
 const PRIOR_SLOTS = 1440
 const SLOTS_A_DAY = 5760
 
+/** How much more or less violation is accepted, too. */
+const SHARES = [0.5, 1, 2]
+
+/** Logs of the violations of one plan, by utilisation; filled anew for each. */
+const violations = new Float64Array(COUNT)
+
 interface Point {
   /** ln of the capacity paid at the accepted violation. */
   readonly paid: number
@@ -67,14 +73,14 @@ export class Weights {
     const usualFlaps = trials.flaps(usual, USUAL)
     const costs: number[] = []
     let reference = 0
+    const wanted = SHARES.map((share) => Math.log(share * accepted))
     for (let e = 0; e < plans; e++) {
       let cost = 0
       let scale = 0
-      for (const share of [0.5, 1, 2]) {
-        const { paid, flaps, utilisation } = pointAt(trials, e, {
-          work,
-          accepted: share * accepted,
-        })
+      for (let s = 0; s < COUNT; s++)
+        violations[s] = Math.log(Math.max(trials.violated(e, s) / work, 1e-6))
+      for (let i = 0; i < wanted.length; i++) {
+        const { paid, flaps, utilisation } = pointAt(trials, e, wanted[i] ?? 0)
         const extra = Math.max(0, flaps - usualFlaps)
         cost += paid + ((FLAP * flaps + EXTRA_FLAP * extra) / slots) * SLOTS_A_DAY
         scale += Math.log(0.7 / utilisation)
@@ -108,30 +114,22 @@ export class Weights {
   }
 }
 
-/** Interpolates, in logs, from the highest utilisation down to the one that violates no more than accepted. */
-function pointAt(
-  trials: Trials,
-  plan: number,
-  at: { readonly work: number; readonly accepted: number },
-): Point {
-  const { work, accepted } = at
-  const paid = (s: number) => Math.log(trials.paid(plan, s))
-  const flaps = (s: number) => trials.flaps(plan, s)
-  const violation = (s: number) => Math.log(Math.max(trials.violated(plan, s) / work, 1e-6))
-  const wanted = Math.log(accepted)
+/** Interpolates, in logs, from the highest utilisation down to the one that violates no more than `wanted`. */
+function pointAt(trials: Trials, plan: number, wanted: number): Point {
   let s = COUNT - 1
-  while (s >= 0 && violation(s) > wanted) s--
-  if (s < 0) {
-    const most = paid(0) + 0.3 * (violation(0) - wanted)
-    return { paid: most, flaps: flaps(0), utilisation: UTILISATIONS[0] }
-  }
-  const above = Math.min(s + 1, COUNT - 1)
-  const span = Math.max(violation(above) - violation(s), 1e-9)
-  const g = s === COUNT - 1 ? 1 : Math.min(Math.max((violation(above) - wanted) / span, 0), 1)
-  const mix = (low: number, high: number) => (1 - g) * high + g * low
+  while (s >= 0 && (violations[s] ?? 0) > wanted) s--
+  const low = Math.max(s, 0)
+  const paid = Math.log(trials.paid(plan, low))
+  const flaps = trials.flaps(plan, low)
+  const utilisation = UTILISATIONS[low] ?? 1
+  const violation = violations[low] ?? 0
+  if (s < 0) return { paid: paid + 0.3 * (violation - wanted), flaps, utilisation }
+  if (s === COUNT - 1) return { paid, flaps, utilisation }
+  const above = violations[s + 1] ?? 0
+  const g = Math.min(Math.max((above - wanted) / Math.max(above - violation, 1e-9), 0), 1)
   return {
-    paid: mix(paid(s), paid(above)),
-    flaps: mix(flaps(s), flaps(above)),
-    utilisation: mix(UTILISATIONS[s] ?? 1, UTILISATIONS[above] ?? 1),
+    paid: (1 - g) * Math.log(trials.paid(plan, s + 1)) + g * paid,
+    flaps: (1 - g) * trials.flaps(plan, s + 1) + g * flaps,
+    utilisation: (1 - g) * (UTILISATIONS[s + 1] ?? 1) + g * utilisation,
   }
 }

@@ -15,6 +15,8 @@ const SERIES = 10_000
 const TICKS = 60
 const SLOT_MS = 15_000
 const DAY_MS = 24 * 3600_000
+/** Each of a minute's series has so many more slots behind it that the plans are weighed anew in that minute. */
+const UNTIL_WEIGHED = 53
 /** A slot of 15 s ends here. */
 const BEGIN_MS = 1_700_000_010_000
 
@@ -58,10 +60,13 @@ function stepRows(): BenchRow[] {
       }
     }
     go(0)
-    const begin = cpuMs()
-    go(WEEK)
-    const value = ((cpuMs() - begin) / WEEK) * 1e3
-    return { what: `hold, ${stabilize.policy}: step of 15 s in the second week`, value, unit: 'µs' }
+    const weeks = [1, 2, 3].map((week) => {
+      const begin = cpuMs()
+      go(week * WEEK)
+      return cpuMs() - begin
+    })
+    const value = (Math.min(...weeks) / WEEK) * 1e3
+    return { what: `hold, ${stabilize.policy}: step of 15 s after a week`, value, unit: 'µs' }
   })
 }
 
@@ -99,7 +104,7 @@ function minute(stabilize: Stabilization | undefined, ageMs: number): Cost {
 function pastOf(stabilize: Stabilization, ageMs: number): unknown {
   const stabilizer = createStabilizer(stabilize)
   let state = stabilizer.initial()
-  for (let atMs = BEGIN_MS - ageMs; atMs <= BEGIN_MS; atMs += SLOT_MS)
+  for (let atMs = BEGIN_MS - ageMs - UNTIL_WEIGHED * SLOT_MS; atMs <= BEGIN_MS; atMs += SLOT_MS)
     state = stabilizer.step(state, load(atMs, 0), atMs).state
   return JSON.parse(JSON.stringify(stabilizer.save(state)))
 }
