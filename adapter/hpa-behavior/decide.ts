@@ -47,10 +47,7 @@ export function secondsToWrite(
 ): number | undefined {
   const restingS = Math.ceil(options.restingMs / 1000)
   const least = Math.min(WINDOW_MAX_S, Math.ceil(window.leastMs / 1000))
-  const most = Math.max(
-    least,
-    Math.min(WINDOW_MAX_S, Math.floor((window.mostMs ?? Infinity) / 1000)),
-  )
+  const most = Math.min(WINDOW_MAX_S, mostOf(window, least, options))
   if (inForceS !== undefined && inForceS >= least && inForceS <= most) return undefined
   const aim = Math.min(Math.max(restingS, least), most)
   if (inForceS === undefined) return aim
@@ -60,6 +57,16 @@ export function secondsToWrite(
     inForceS < least ? Math.min(most, Math.ceil(Math.max(aim, inForceS + minS, raised))) : aim
   if (wanted <= inForceS && inForceS - wanted < minS) return undefined
   return sinceWriteMs < options.intervalMs ? undefined : wanted
+}
+
+/**
+ * Most seconds that will do. Where no window does, as every one that holds enough holds a higher peak too, the least grows
+ * from second to second for as long as that is so: some room above it saves a write each time.
+ */
+function mostOf(window: BehaviorWindow, least: number, { minStepMs }: DecideOptions): number {
+  const most = Math.floor((window.mostMs ?? Infinity) / 1000)
+  if (most >= least) return most
+  return Math.ceil(Math.max(least * GROWTH, least + minStepMs / 1000))
 }
 
 export interface Policy {

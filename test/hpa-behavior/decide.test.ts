@@ -26,6 +26,9 @@ describe('what is written', () => {
       480,
       510,
     ],
+    ['no window does: enough is held, with room', { leastMs: 500_000, mostMs: 90_000 }, 480, 600],
+    ['no window does, and the room is left', { leastMs: 599_000, mostMs: 190_000 }, 600, undefined],
+    ['no window does, and this one holds far too much', { leastMs: 400_000, mostMs: 0 }, 600, 400],
     ['it holds a little too little', { leastMs: 100_000 }, 95, 300],
     ['it holds too much', { leastMs: 0, mostMs: 60_000 }, 300, 60],
     ['back to the resting window', { leastMs: 120_000 }, 60, 300],
@@ -64,6 +67,19 @@ describe('what is written', () => {
       expect(secondsToWrite(window, written, OPTIONS)).toBeUndefined()
     })
     fc.assert(property)
+  })
+
+  test('a hold that goes on for an hour over a higher peak is written a few times', () => {
+    let inForceS = 300
+    let writes = 0
+    for (let second = 0; second < 3500; second++) {
+      const window = { leastMs: (100 + second) * 1000, mostMs: second * 1000, reason }
+      const written = secondsToWrite(window, inForceS, OPTIONS)
+      if (written === undefined) continue
+      inForceS = written
+      writes += 1
+    }
+    expect(writes).toBeLessThan(20)
   })
 
   test('periods keep to the limits of the API', () => {
