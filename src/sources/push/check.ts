@@ -39,7 +39,8 @@ export function senderMistake(told: PushMeasurements): string | undefined {
   return podMistake(told) ?? (isText(told.process) ? undefined : tooLong)
 }
 
-function podMistake(told: { readonly namespace: string; readonly pod: string }) {
+/** The same for the names of the pod alone. */
+export function podMistake(told: { readonly namespace: string; readonly pod: string }) {
   for (const field of ['namespace', 'pod'] as const)
     if (!NAME.test(told[field])) return mend(field, told[field], 'must be a name of Kubernetes')
   return undefined

@@ -6,8 +6,6 @@ import { Streams } from './streams.ts'
 
 /** Processes of one pod that are remembered. */
 const PROCESSES_MAX = 64
-/** Those beyond, together. */
-const BEYOND = '(others)'
 /** For how long a process that fell silent may still be found to have been replaced. */
 const REMEMBERED_MS = 3_600_000
 
@@ -26,8 +24,6 @@ interface Process {
   failure?: Failure
   /** Until then nothing of it is stored. */
   quarrelUntilMs: number
-  /** It stands for those that there is no room for. */
-  readonly isBeyond: boolean
   /** It began while we listened, so there was nothing to count before. */
   isNew: boolean
   /** Of its series that there are now. */
@@ -71,11 +67,9 @@ export class Measuring {
     const { clock, name, sink } = this.#deps
     const heardMs = clock.monotonicMs()
     const process = this.#processOf(processes, told, heardMs)
-    const { samples, refused, ...read } = this.#read(
-      process,
-      seriesBeside(processes, process),
-      told,
-    )
+    if (process === undefined) return NO_ROOM
+    const others = seriesBeside(processes, process)
+    const { samples, refused, ...read } = this.#read(process, others, told)
     let { taken, quarrel } = read
     const ended = process.streams.settle(heardMs - this.#limits.maxAge)
     process.heardMs = heardMs
@@ -167,8 +161,6 @@ export class Measuring {
 
   #lookAt(process: Process, others: number, point: PushPoint): ReturnType<Streams['look']> {
     const { seriesPerPod } = this.#limits
-    if (process.isBeyond)
-      return { quarrel: `more than ${PROCESSES_MAX} processes of the pod report (or one by many names)` } // prettier-ignore
     const outcome = process.streams.look(point)
     if (outcome !== 'new' || process.streams.has(point)) return outcome
     return others + process.streams.size + seriesCount(point) > seriesPerPod
@@ -183,13 +175,12 @@ export class Measuring {
     return { outcome: 'taken', taken: 0, refused }
   }
 
-  #processOf(processes: Processes, told: PushMeasurements, nowMs: number): Process {
+  #processOf(processes: Processes, told: PushMeasurements, nowMs: number): Process | undefined {
     const known = processes.get(told.process)
     if (known !== undefined) return known
     if (processes.size < PROCESSES_MAX || this.#makeRoom(processes, nowMs))
       return this.#begin(processes, told, nowMs)
-    const beyond = { ...told, process: BEYOND }
-    return processes.get(BEYOND) ?? this.#begin(processes, beyond, nowMs)
+    return undefined
   }
 
   /** Only of those that are gone: without one that still reports the others would look like the whole. */
@@ -225,7 +216,6 @@ export class Measuring {
       ...{ streams: new Streams(this.#limits.maxAge), isForgotten: false },
       ...{ sinceMs: nowMs, heardMs: nowMs, takenMs: -Infinity, state: 'reporting' },
       quarrelUntilMs: -Infinity,
-      isBeyond: told.process === BEYOND,
       // Of those that are heard soon after a start of ours it is not known since when they count.
       isNew: nowMs - this.#sinceMs > this.#limits.maxAge,
     }
@@ -270,6 +260,11 @@ function cover(process: Process, { kind, startMs, endMs }: PushPoint): Sample['c
   return process.covered
 }
 
+const NO_ROOM = {
+  outcome: 'refused',
+  reason: 'limit',
+  message: `more than ${PROCESSES_MAX} processes of the pod report (or one by ever new names)`,
+} as const
 const STORE_IS_FULL = 'limits.series is reached: none of its series is kept'
 
 function silenceOf(silentMs: number): Failure {

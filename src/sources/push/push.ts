@@ -11,7 +11,7 @@ import type {
   SourceType,
 } from '../../ports.ts'
 import { failureOf } from '../failure.ts'
-import { mistakeOf, senderMistake } from './check.ts'
+import { mistakeOf, podMistake, senderMistake } from './check.ts'
 import { pushConfigSchema } from './config.ts'
 import type { PushConfig } from './config.ts'
 import { Coverage } from './coverage.ts'
@@ -20,11 +20,13 @@ import { Measuring } from './processes.ts'
 import type { Processes } from './processes.ts'
 import { samplesOf, seriesCount } from './samples.ts'
 import { Sequences } from './sequences.ts'
+import { OTHERS, Unheard } from './unheard.ts'
 
 /** Processes of one pod that report within `maxAge`. */
 const INSTANCES_MAX = 16
 const DISCOVERY_RETRY_MS = 5000
 const DISCOVERY = 'discovery'
+const TOO_MANY_PODS = 'more pods report than may (podsMax)'
 const BLIND = 'which pods are to report is not known yet'
 
 /**
@@ -82,6 +84,7 @@ class Receiver implements PushReceiver {
   readonly #pods = new Map<string, Pod>()
   readonly #ledger: Map<string, Account>
   readonly #measuring: Measuring
+  readonly #unheard: Unheard
   /** Pods that there are, once that is known. */
   #present: ReadonlySet<string> | undefined
   #heard = false
@@ -91,6 +94,7 @@ class Receiver implements PushReceiver {
     this.#deps = deps
     this.#ledger = ledgerOf(deps.pushed)
     this.#measuring = new Measuring(config, deps)
+    this.#unheard = new Unheard(config.maxAge, deps)
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -111,6 +115,13 @@ class Receiver implements PushReceiver {
   }
 
   report(report: PushReport): PushOutcome {
+    const outcome = this.#count(report)
+    if (outcome.outcome === 'refused' && podMistake(report) === undefined)
+      this.#miss(`${report.namespace}/${report.pod}`, outcome)
+    return outcome
+  }
+
+  #count(report: PushReport): PushOutcome {
     const { clock, name, sink } = this.#deps
     const { maxAge, bucket, seriesPerPod } = this.#config
     const mistake = mistakeOf(report)
@@ -133,8 +144,12 @@ class Receiver implements PushReceiver {
     const monotonicMs = clock.monotonicMs()
     const pod = this.#podOf(origin, monotonicMs)
     const instance = pod === undefined ? undefined : this.#instanceOf(pod, report, monotonicMs)
-    if (pod === undefined || instance === undefined)
-      return refused('limit', 'more pods, or processes of one pod, report than may')
+    if (pod === undefined) return refused('limit', TOO_MANY_PODS)
+    if (instance === undefined) {
+      const message = `more than ${INSTANCES_MAX} processes of the pod report`
+      this.#unheard.note(`${origin}/${OTHERS}`, 'too-large', message)
+      return refused('limit', message)
+    }
     const known = instance.sequences.look(report.sequence)
     if (known === 'counted') return { outcome: 'duplicate' }
     if (known === 'forgotten')
@@ -142,6 +157,7 @@ class Receiver implements PushReceiver {
     pod.coverage ??= new Coverage()
     const samples = samplesOf(report, bucket, pod.coverage.add(report))
     this.#hear(pod, monotonicMs)
+    this.#unheard.heard(origin)
     const written = sink.write({ source: name, origin, atMs: nowMs, samples, complete: false })
     // Counted even where only a part was taken: the same report again would count that part twice.
     instance.sequences.count(report.sequence)
@@ -152,17 +168,41 @@ class Receiver implements PushReceiver {
 
   measure(told: PushMeasurements): MeasurementsOutcome {
     const { name, sink, clock } = this.#deps
-    const mistake = senderMistake(told)
-    if (mistake !== undefined) return refused('invalid', mistake)
-    if (this.#isBlind()) return refused('unavailable', BLIND)
     const origin = `${told.namespace}/${told.pod}`
+    const mistake = senderMistake(told)
+    if (mistake !== undefined) {
+      if (podMistake(told) === undefined)
+        this.#unheard.note(`${origin}/${OTHERS}`, 'bad-response', mistake)
+      return refused('invalid', mistake)
+    }
+    if (this.#isBlind()) return refused('unavailable', BLIND)
     const pod = this.#podOf(origin, clock.monotonicMs())
-    if (pod === undefined) return refused('limit', 'more pods report than may')
+    if (pod === undefined) {
+      this.#unheard.note(beyond(origin), 'too-large', TOO_MANY_PODS)
+      return refused('limit', TOO_MANY_PODS)
+    }
     // Its processes are origins of their own: what it failed of before one reported is over.
     if (told.process !== '' && pod.state === 'failing' && !reports(pod) && !measures(pod))
       sink.end(name, origin)
     this.#hear(pod, clock.monotonicMs())
-    return this.#measuring.measure(pod.processes, told)
+    const outcome = this.#measuring.measure(pod.processes, told)
+    if (outcome.outcome === 'refused')
+      this.#unheard.note(`${origin}/${OTHERS}`, 'too-large', outcome.message)
+    else if (told.process === '') this.#unheard.heard(origin)
+    return outcome
+  }
+
+  /** A report was refused: unless others of the pod are counted its load is missing. */
+  #miss(origin: string, { reason, message }: Refusal): void {
+    const pod = this.#pods.get(origin)
+    const isGone = this.#present?.has(origin) === false
+    if (reason === 'unavailable' || isGone || pod?.state === 'reporting') return
+    const isBeyond = pod === undefined && this.#pods.size >= this.#config.podsMax
+    this.#unheard.note(
+      isBeyond ? beyond(origin) : origin,
+      reason === 'limit' ? 'too-large' : 'bad-response',
+      message,
+    )
   }
 
   /** While it is not known who must report, nobody can tell whether all did. */
@@ -231,6 +271,7 @@ class Receiver implements PushReceiver {
       if (!expected && silentMs > Math.max(goneAfter, maxAge + AHEAD_MAX_MS))
         this.#pods.delete(origin)
     }
+    this.#unheard.look(nowMs)
     for (const [origin, { instances, processes }] of this.#ledger) {
       if (this.#pods.has(origin)) continue
       this.#forget(instances, nowMs)
@@ -286,6 +327,7 @@ class Receiver implements PushReceiver {
     for (const origin of this.#present) {
       const pod = this.#podOf(origin, clock.monotonicMs())
       if (pod?.state === 'ended') pod.state = 'awaited'
+      if (pod === undefined) this.#unheard.note(beyond(origin), 'too-large', TOO_MANY_PODS)
     }
     for (const origin of before ?? []) {
       const pod = this.#pods.get(origin)
@@ -297,6 +339,11 @@ class Receiver implements PushReceiver {
 
 function isAlive({ state }: Pod): boolean {
   return state === 'reporting' || state === 'awaited'
+}
+
+/** Stands for the pods of a namespace that there is no room for. */
+function beyond(origin: string): string {
+  return `${origin.slice(0, origin.indexOf('/'))}/${OTHERS}`
 }
 
 function reports({ instances }: Pod): boolean {
