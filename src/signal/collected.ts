@@ -22,8 +22,10 @@ export function evaluateCollected(series: Series, window: Signal['window']): Win
   return evaluateWindow(series, { ...window, durationMs: collectedMs }, lastMs)
 }
 
-/** Share of a window that must be known for a rate to be told: a second is too short to stand for a minute. */
-const KNOWN_MIN = 0.25
+/** What must be known of a window for a rate to be told: a second is too short to stand for a minute. */
+const KNOWN_SHARE_MIN = 0.25
+/** And so much is enough for any. */
+const KNOWN_MAX_MS = 10_000
 
 /**
  * Counts whose time is known, such as reports: the window ends with the last step that is told whole, and is only
@@ -38,6 +40,7 @@ function evaluateCovered(
   if (whole === 0) return { state: 'warming-up' }
   const endMs = series.timeAt(whole - 1)
   const durationMs = Math.min(window.durationMs, endMs - fromMs)
-  if (durationMs < KNOWN_MIN * window.durationMs) return { state: 'warming-up' }
+  const leastMs = Math.min(KNOWN_SHARE_MIN * window.durationMs, KNOWN_MAX_MS)
+  if (durationMs < leastMs) return { state: 'warming-up' }
   return evaluateWindow(series, { ...window, durationMs }, endMs)
 }

@@ -256,14 +256,14 @@ describe('a process that falls silent', () => {
 describe('the rate of deltas', () => {
   const WINDOW = { function: 'rate', durationMs: 60_000, quantile: 0 } as const
 
-  /** What is known after each export, every 10 s, of a process that counts five a second. */
+  /** What is known after each export, every 5 s, of a process that counts five a second. */
   async function rates(begun: ReturnType<typeof begin>, exports: number): Promise<unknown[]> {
     const { clock, send, series } = begun
     const seen: unknown[] = []
     for (let index = 0; index < exports; index += 1) {
       const startMs = clock.nowMs()
-      await clock.advance(10_000)
-      expect(send([{ kind: 'delta', value: 50, startMs }])).toEqual(TAKEN)
+      await clock.advance(5000)
+      expect(send([{ kind: 'delta', value: 25, startMs }])).toEqual(TAKEN)
       const [one] = series('requests_total')
       const told = one === undefined ? undefined : evaluateCollected(one, WINDOW)
       seen.push(told?.state === 'value' ? told.value : told?.state)
@@ -279,7 +279,8 @@ describe('the rate of deltas', () => {
   test('counts a process that began later for the whole window, in which it was not', async () => {
     const begun = begin()
     await begun.clock.advance(121_000)
-    const seen = await rates(begun, 8)
-    expect(seen).toEqual([50, 100, 150, 200, 250, 300, 300, 300].map((count) => count / 60))
+    const seen = await rates(begun, 14)
+    const counts = Array.from({ length: 14 }, (_, index) => Math.min(25 * (index + 1), 300))
+    expect(seen).toEqual(counts.map((count) => count / 60))
   })
 })
