@@ -73,6 +73,17 @@ describe('what comes again', () => {
     expect(values('requests_total').flat()).toEqual([3, 3])
   })
 
+  test('is so of a delta that began and ended within a millisecond', async () => {
+    const { clock, send, values } = begin({ bucket: '1s' })
+    const endMs = clock.nowMs() + 1
+    const delta: Told = { kind: 'delta', value: 6, startMs: endMs, endMs }
+    expect([send([delta]), send([delta])]).toEqual([TAKEN, TAKEN])
+    await clock.advance(1000)
+    expect(send([{ ...delta, value: 3, endMs: endMs + 1000 }])).toEqual(TAKEN)
+    const counted = values('requests_total').flat()
+    expect(counted.reduce((sum, one) => sum + one, 0)).toBe(9)
+  })
+
   test('whatever is lost, repeated or out of order: a delta counts what came, once', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 30 }), { maxLength: 100 }), (sent) => {

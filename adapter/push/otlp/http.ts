@@ -4,9 +4,10 @@ import { TLSSocket } from 'node:tls'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { messageOf } from '../../../src/errors.ts'
+import type { Caller } from '../caller.ts'
 import { callerOf } from '../caller.ts'
 import { Paces } from '../paces.ts'
-import { Refusal, refusalOf } from '../refusal.ts'
+import { MOMENT_MS, Refusal, refusalOf } from '../refusal.ts'
 import type { ExportDeps } from './export.ts'
 import { takeExport } from './export.ts'
 import type { Encoding } from './messages.ts'
@@ -16,8 +17,9 @@ const PATH = '/v1/metrics'
 const BODY_BYTES_MAX = 1024 * 1024
 /** Of a body that was compressed. */
 const UNPACKED_BYTES_MAX = 4 * 1024 * 1024
-/** Exports that are read at once. */
+/** Exports that are read at once; of one pod fewer, so that none keeps the others out by sending slowly. */
 const AT_ONCE_MAX = 64
+const AT_ONCE_OF_POD_MAX = 8
 const unzipped = promisify(gunzip)
 
 /** A fault of HTTP itself, which has no gRPC status of its own. */
@@ -38,21 +40,19 @@ class HttpFault extends Error {
 export async function otlpOverHttp(deps: ExportDeps): Promise<RequestListener> {
   const encodings = await loadEncodings()
   const paces = new Paces(deps.reportsPerSecond)
-  let reading = 0
+  const reading = new Places()
 
   async function take(request: IncomingMessage, encoding: Encoding): Promise<Buffer> {
     const caller = await callerOf(deps.proof, {
       commonName: commonNameOf(request),
       authorization: request.headers.authorization ?? '',
     })
-    if (reading >= AT_ONCE_MAX)
-      throw new Refusal(status.UNAVAILABLE, 'too many exports at once', 1000)
-    reading += 1
+    const leave = reading.enter(caller)
     try {
       const body = await unpacked(request, await bodyOf(request))
       return encoding.write(takeExport(read(encoding, body), caller, deps, paces))
     } finally {
-      reading -= 1
+      leave()
     }
   }
 
@@ -67,6 +67,29 @@ export async function otlpOverHttp(deps: ExportDeps): Promise<RequestListener> {
     }
   }
   return (request, response) => void answer(request, response)
+}
+
+class Places {
+  #taken = 0
+  readonly #byPod = new Map<string, number>()
+
+  /** Throws `Refusal` where there is no place; gives what leaves it. */
+  enter({ name, pod }: Caller): () => void {
+    // A caller that may report for several pods may come for all of them at once.
+    const key = pod === undefined ? undefined : `${name} ${pod}`
+    const ofPod = key === undefined ? 0 : (this.#byPod.get(key) ?? 0)
+    if (this.#taken >= AT_ONCE_MAX || ofPod >= AT_ONCE_OF_POD_MAX)
+      throw new Refusal(status.UNAVAILABLE, 'too many exports at once', MOMENT_MS)
+    this.#taken += 1
+    if (key !== undefined) this.#byPod.set(key, ofPod + 1)
+    return () => {
+      this.#taken -= 1
+      if (key === undefined) return
+      const left = (this.#byPod.get(key) ?? 1) - 1
+      if (left > 0) this.#byPod.set(key, left)
+      else this.#byPod.delete(key)
+    }
+  }
 }
 
 function encodingOf(request: IncomingMessage, encodings: readonly Encoding[]): Encoding {

@@ -20,7 +20,8 @@ export function pointMistake(
   if (kind !== 'gauge' && startMs !== undefined && startMs > endMs)
     return 'it ends before it begins'
   if (kind === 'delta') {
-    if (startMs === undefined || startMs === endMs) return 'a delta needs a start before its time'
+    // Both may be one: clocks of libraries have milliseconds, and what was counted since counts.
+    if (startMs === undefined) return 'a delta needs a start'
     if (startMs < nowMs - maxAgeMs) return `its interval begins more than ${maxAgeMs} ms ago`
   }
   return valueMistake(value, kind !== 'gauge')

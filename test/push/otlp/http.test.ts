@@ -19,9 +19,9 @@ const tokens: Proof = {
   kind: 'token',
   review(token) {
     if (token === 'broken') throw new Error('no answer')
-    if (token !== 'v-0') return { authenticated: false, message: 'not accepted' }
+    if (!/^v-[01]$/.test(token)) return { authenticated: false, message: 'not accepted' }
     const name = 'system:serviceaccount:vision:default'
-    return { authenticated: true, user: { name, extra: { [POD_NAME]: ['v-0'] } } }
+    return { authenticated: true, user: { name, extra: { [POD_NAME]: [token] } } }
   },
 }
 
@@ -128,6 +128,30 @@ test('who is refused reads so, however much of the body is still to come', async
     const answer = await post(' '.repeat(900_000), { authorization: 'Bearer forged' })
     expect([answer.status, await answer.text()]).toEqual([401, expect.stringMatching(/accepted/)])
   }
+})
+
+test('a pod that sends slowly keeps no other out', async () => {
+  const { url, post, outcomes } = await start(undefined, tokens)
+  const headers = [
+    'POST /v1/metrics HTTP/1.1',
+    'host: x',
+    'content-type: application/json',
+    'content-length: 9',
+    'authorization: Bearer v-0',
+  ]
+  const sockets = Array.from({ length: 70 }, () => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    socket.on('error', () => undefined)
+    socket.write(`${headers.join('\r\n')}\r\n\r\n{`)
+    return socket
+  })
+  closers.push(() => sockets.map((socket) => socket.destroy()))
+  await until('those beyond its share are refused', () => outcomes.length === 62)
+  expect(new Set(outcomes)).toEqual(new Set(['unavailable']))
+  const refusedAt = await post(TEXT, { authorization: 'Bearer v-0' })
+  expect([refusedAt.status, refusedAt.headers.get('retry-after')]).toEqual([503, '1'])
+  const other = TEXT.replace('"v-0"', '"v-1"')
+  expect((await post(other, { authorization: 'Bearer v-1' })).status).toBe(200)
 })
 
 test('an upload that its sender breaks off is no fault of ours, and gives its place back', async () => {
