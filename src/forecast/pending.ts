@@ -50,7 +50,7 @@ export class Pending {
     for (let i = 0; i < FEATURES; i++) into.inputs[i] = numbers[first + i] ?? 0
     for (let i = 0; i < CANDIDATES; i++) into.candidates[i] = numbers[first + FEATURES + i] ?? NaN
     into.base = numbers[first + BASE] ?? NaN
-    into.bin = numbers[first + BIN] ?? NaN
+    into.bin = (numbers[first + BIN] ?? 0) | 0
     into.forecast = numbers[first + FORECAST] ?? NaN
   }
 }

@@ -40,7 +40,10 @@ export function readBack(text: string, visit: (walk: Walk) => void): boolean {
   const one = new Float64Array(1)
   const number = () => {
     array(one)
-    return one[0] ?? NaN
+    const value = one[0] ?? NaN
+    const whole = value | 0
+    // Counts go on as integers: the engine keeps them apart, and is slower where what was one comes back as another.
+    return Object.is(whole, value) ? whole : value
   }
   let possible = true
   const length = (now: number, most: number) => {

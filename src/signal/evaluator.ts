@@ -85,8 +85,8 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
     *remember() {
       yield* startUps.remember()
       for (const { signal, definition, state, stabilizer } of evaluated)
-        if (stabilizer !== undefined && state.holds.size > 0)
-          yield rememberHolds({ signal: signal.id, definition }, state.holds, stabilizer)
+        if (stabilizer !== undefined)
+          yield* rememberHolds({ signal: signal.id, definition }, state.holds, stabilizer)
     },
     recall(entries) {
       recalled = rememberedHolds(entries)

@@ -1,23 +1,30 @@
 import type { Logger, Stabilizer } from '../ports.ts'
 import type { HoldState } from './hold.ts'
 
-/** Holds of one signal as they outlive a process; `definition` is the signal's own, as JSON. */
+/** Holds of one signal, or some of them, as they outlive a process; `definition` is the signal's own, as JSON. */
 export interface RememberedHolds {
   readonly signal: string
   readonly definition: string
   readonly holds: readonly (readonly [key: string, keepUntilMs: number, saved: unknown])[]
 }
 
-/** What can be told of holds now. */
-export function rememberHolds(
+/** So few that telling them holds up no tick: what is learned of a series is 100 kB of text. */
+const HOLDS_AT_ONCE = 16
+
+/** What can be told of holds now, some at a time. */
+export function* rememberHolds(
   of: { readonly signal: string; readonly definition: string },
   holds: HoldState,
   stabilizer: Stabilizer,
-): RememberedHolds {
-  const entries = [...holds].map(
-    ([key, state]) => [key, state.keepUntilMs, stabilizer.save(state)] as const,
-  )
-  return { ...of, holds: entries }
+): Generator<RememberedHolds, void, undefined> {
+  let some: RememberedHolds['holds'][number][] = []
+  for (const [key, state] of holds) {
+    some.push([key, state.keepUntilMs, stabilizer.save(state)])
+    if (some.length < HOLDS_AT_ONCE) continue
+    yield { ...of, holds: some }
+    some = []
+  }
+  if (some.length > 0) yield { ...of, holds: some }
 }
 
 /** By signal; what has not the shape is left out. */
@@ -27,8 +34,11 @@ export function rememberedHolds(entries: readonly unknown[]): Map<string, Rememb
     if (typeof entry !== 'object' || entry === null) continue
     const one = entry as Partial<RememberedHolds>
     const { signal, definition, holds } = one
-    if (typeof signal === 'string' && typeof definition === 'string' && Array.isArray(holds))
-      bySignal.set(signal, { signal, definition, holds })
+    if (typeof signal !== 'string' || typeof definition !== 'string' || !Array.isArray(holds))
+      continue
+    const before = bySignal.get(signal)
+    const more = before?.definition === definition ? before.holds : []
+    bySignal.set(signal, { signal, definition, holds: [...more, ...holds] })
   }
   return bySignal
 }
@@ -48,11 +58,14 @@ export function recallHolds(
     at.log.info('holds-start-anew', { signal, reason: 'the signal was changed meanwhile' })
     return 0
   }
+  let strange = 0
   for (const [key, keepUntilMs, saved] of told.holds) {
     if (keepUntilMs < at.nowMs) continue
     const state = stabilizer.load(saved)
     if (state !== undefined) holds.set(key, state)
-    else at.log.info('holds-start-anew', { signal, key, reason: 'of another policy or version' })
+    else strange += 1
   }
+  const reason = 'of another policy or version'
+  if (strange > 0) at.log.info('holds-start-anew', { signal, holds: strange, reason })
   return holds.size
 }

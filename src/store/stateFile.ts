@@ -44,16 +44,17 @@ function createStateFile({ path, everyMs, clock, log, entries }: StateFileOption
   async function write(): Promise<void> {
     try {
       const temporary = `${path}.new`
-      let left = 0
+      let whole = true
       const file = await open(temporary, 'w', 0o600)
       try {
-        left = await writeEntries(file, entries())
+        whole = await writeEntries(file, entries())
         await file.sync()
       } finally {
         await file.close()
       }
       await rename(temporary, path)
-      if (left > 0) log.warn('state-too-large', { file: path, left, bytesMax: BYTES_MAX })
+      const effect = 'what did not fit is learned anew after a restart'
+      if (!whole) log.warn('state-too-large', { file: path, bytesMax: BYTES_MAX, effect })
     } catch (thrown) {
       const mend = 'the folder must exist and be writable; until then a restart forgets the holds'
       log.error('state-not-written', { file: path, error: messageOf(thrown), mend })
@@ -69,11 +70,11 @@ function createStateFile({ path, everyMs, clock, log, entries }: StateFileOption
   }
 }
 
-/** Line by line: ticks go on between them, and memory holds one at a time. Answers how many were left out. */
-async function writeEntries(file: FileHandle, entries: Iterable<unknown>): Promise<number> {
+/** Line by line: ticks go on between them, and memory holds one at a time. False where not all had room. */
+async function writeEntries(file: FileHandle, entries: Iterable<unknown>): Promise<boolean> {
   const hash = createHash('sha256')
   let length = 0
-  let left = 0
+  let whole = true
   const write = async (line: string) => {
     const text = `${line}\n`
     hash.update(text)
@@ -83,11 +84,13 @@ async function writeEntries(file: FileHandle, entries: Iterable<unknown>): Promi
   await write(HEADER)
   for (const entry of entries) {
     const line = JSON.stringify(entry)
-    if (length + Buffer.byteLength(line) > BYTES_MAX) left += 1
-    else await write(line)
+    whole = length + Buffer.byteLength(line) <= BYTES_MAX
+    // Nothing is asked for any more: to tell the rest would hold up ticks for nothing.
+    if (!whole) break
+    await write(line)
   }
   await file.writeFile(`${hash.digest('hex')}\n`)
-  return left
+  return whole
 }
 
 /** What the file holds; nothing where there is none. One that is damaged is moved aside, and said so. */

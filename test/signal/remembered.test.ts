@@ -4,6 +4,8 @@ import type { Signal } from '../../src/model.ts'
 import { createSeriesStore } from '../../src/series/store.ts'
 import { createBoard } from '../../src/signal/board.ts'
 import { createEvaluator } from '../../src/signal/evaluator.ts'
+import { recallHolds, rememberHolds, rememberedHolds } from '../../src/signal/remembered.ts'
+import { createFixedStabilizer } from '../../src/signal/stabilize.ts'
 import { ManualClock } from '../kit/manualClock.ts'
 import { RecordingLogger } from '../kit/recordingLogger.ts'
 import { signalOf } from '../kit/signals.ts'
@@ -63,4 +65,28 @@ test('a state of another version starts anew, and the log says so', () => {
 test('entries of no known shape are passed over', () => {
   const after = life(FIXED, { ms: START_MS + 1000, value: 20 }, [null, 7, 'x', {}, { signal: 'q' }])
   expect(after).toMatchObject({ value: 20, events: [] })
+})
+
+test('many holds of one signal are told some at a time, and all taken back', () => {
+  const stabilizer = createFixedStabilizer(300_000)
+  const holds = new Map(
+    Array.from({ length: 100 }, (_, i) => {
+      return [`key ${i}`, stabilizer.step(stabilizer.initial(), i, START_MS).state] as const
+    }),
+  )
+  const of = { signal: 'ns/q', definition: 'as it is' }
+  const told = [...rememberHolds(of, holds, stabilizer)]
+  expect(told.length).toBeGreaterThan(1)
+  const other = { ...told[0], definition: 'as it was' }
+  const remembered = rememberedHolds(JSON.parse(JSON.stringify([other, ...told])) as unknown[])
+  const one = remembered.get('ns/q')
+  expect(one).toBeDefined()
+  if (one === undefined) return
+  const back = { holds: new Map(), definition: of.definition, stabilizer }
+  const log = new RecordingLogger()
+  expect(recallHolds(one, back, { nowMs: START_MS, log })).toBe(100)
+  expect(back.holds).toEqual(holds)
+  const later = { ...back, holds: new Map(), stabilizer: createFixedStabilizer(60_000) }
+  expect(recallHolds(one, later, { nowMs: START_MS, log })).toBe(0)
+  expect(log.entries.map(({ event }) => event)).toEqual(['holds-start-anew'])
 })
