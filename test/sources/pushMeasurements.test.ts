@@ -294,4 +294,29 @@ describe('the rate of deltas', () => {
     const counts = Array.from({ length: 14 }, (_, index) => Math.min(25 * (index + 1), 300))
     expect(seen).toEqual(counts.map((count) => count / 60))
   })
+
+  test('is that of the time known where the source was away, and its series with it', async () => {
+    const begun = begin()
+    await begun.clock.advance(121_000)
+    await rates(begun, 3)
+    begun.store.end('push', 'vision/v-0/a')
+    begun.run()
+    expect(await rates(begun, 3)).toEqual(['warming-up', 5, 5])
+    // One that was only changed has its series still.
+    begun.run({ goneAfter: '20s' })
+    expect(await rates(begun, 1)).toEqual([5])
+  })
+
+  test('of one that has another name now is not that of the one before', async () => {
+    const begun = begin()
+    await rates(begun, 3)
+    const { clock, store } = begun
+    const startMs = clock.nowMs()
+    await clock.advance(10_000)
+    begun.run({}, 'services')
+    const delta: Told = { kind: 'delta', value: 50, startMs, endMs: clock.nowMs() }
+    expect(begun.send([delta])).toEqual(TAKEN)
+    const selection = { source: 'services', metric: 'requests_total', matchers: [] }
+    expect(store.select(selection)[0]?.covered?.fromMs).toBe(startMs)
+  })
 })

@@ -127,6 +127,15 @@ describe('the series of a stream', () => {
     expect(values('requests_total')).toEqual([[1, 2]])
   })
 
+  test('go on where their end is told late', async () => {
+    const { clock, send, values } = begin()
+    const endMs = clock.nowMs()
+    await clock.advance(1000)
+    send([{ value: 1 }])
+    expect(send([{ value: 'none', endMs }])).toEqual(TAKEN)
+    expect(values('requests_total')).toEqual([[1]])
+  })
+
   test('end where their process was silent for long and does not name them again', async () => {
     const { clock, send, series } = begin()
     send([{ labels: { gpu: '0' } }, { labels: { gpu: '1' } }])

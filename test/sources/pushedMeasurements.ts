@@ -34,9 +34,9 @@ export function begin(config: object = {}, limits: Partial<typeof LIMITS> = {}) 
   }
   const stop = new AbortController()
   stops.push(stop)
-  const run = (with_: object = config) => {
+  const run = (with_: object = config, name = 'push') => {
     const source = pushSource.create(pushSource.schema.parse(with_), {
-      ...{ name: 'push', clock, sink: store, pushed: inlet, log: new RecordingLogger() },
+      ...{ name, clock, sink: store, pushed: inlet, log: new RecordingLogger() },
       discovery,
       secrets: { read: () => Promise.reject(new Error('no secrets here')) },
     })

@@ -35,6 +35,14 @@ interface Failure {
   readonly message: string
 }
 
+/** A source begins a new life. What its store still has says itself of which time it tells. */
+export function beginAnew(processes: Processes): void {
+  for (const process of processes.values()) {
+    process.isNew = false
+    process.covered = undefined
+  }
+}
+
 /** What is known of the processes of one pod, by the name each gives itself. */
 export type Processes = Map<string, Process>
 

@@ -16,7 +16,7 @@ import { pushConfigSchema } from './config.ts'
 import type { PushConfig } from './config.ts'
 import { Coverage } from './coverage.ts'
 import { AHEAD_MAX_MS } from './points.ts'
-import { Measuring } from './processes.ts'
+import { beginAnew, Measuring } from './processes.ts'
 import type { Processes } from './processes.ts'
 import { samplesOf, seriesCount } from './samples.ts'
 import { Sequences } from './sequences.ts'
@@ -57,18 +57,23 @@ interface Account {
   readonly processes: Processes
 }
 
+interface Ledger {
+  readonly source: string
+  readonly accounts: Map<string, Account>
+}
+
 /**
  * What was counted, by pod. A source that was only changed keeps its series, so its next life must know which
- * reports are in them; what the two have in common is where the reports come in.
+ * reports are in them; what the two have in common is where the reports come in, and the name.
  */
-const ledgers = new WeakMap<PushInlet, Map<string, Account>>()
+const ledgers = new WeakMap<PushInlet, Ledger>()
 
-function ledgerOf(inlet: PushInlet | undefined): Map<string, Account> {
-  const known = inlet === undefined ? undefined : ledgers.get(inlet)
-  if (known !== undefined) return known
-  const ledger = new Map<string, Account>()
-  if (inlet !== undefined) ledgers.set(inlet, ledger)
-  return ledger
+function accountsOf({ pushed, name }: SourceDeps): Map<string, Account> {
+  const known = pushed === undefined ? undefined : ledgers.get(pushed)
+  const ledger = known?.source === name ? known : { source: name, accounts: new Map() }
+  if (pushed !== undefined) ledgers.set(pushed, ledger)
+  for (const { processes } of ledger.accounts.values()) beginAnew(processes)
+  return ledger.accounts
 }
 
 interface Pod extends Account {
@@ -92,7 +97,7 @@ class Receiver implements PushReceiver {
   constructor(config: PushConfig, deps: SourceDeps) {
     this.#config = config
     this.#deps = deps
-    this.#ledger = ledgerOf(deps.pushed)
+    this.#ledger = accountsOf(deps)
     this.#measuring = new Measuring(config, deps)
     this.#unheard = new Unheard(config.maxAge, deps)
   }

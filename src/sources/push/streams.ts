@@ -83,7 +83,8 @@ export class Streams {
     if (known === undefined) return this.#lookAtNew(point)
     if (known.stream !== point.stream)
       return { quarrel: `${known.stream} and ${point.stream} would both be ${point.metric}` }
-    if (point.value === 'none') return 'new'
+    // What is told late, or again, does not end what goes on.
+    if (point.value === 'none') return point.endMs <= known.endMs ? 'repeated' : 'new'
     if (known.kind !== point.kind || typeof known.value !== typeof point.value)
       return {
         quarrel: `${known.stream} is told both as ${nameOf(known)} and as ${nameOf(point)}`,
