@@ -61,6 +61,8 @@ async function instrument(receiver: PushReceiver): Promise<Sender> {
 async function harness(open: (receiver: PushReceiver) => Promise<Sender>): Promise<Harness> {
   const inlet = createInlet()
   const sender = await open(inlet)
+  // Nobody takes it yet. From then on its connection is there, and is not one that a source left open.
+  await sender.send(0)
   const over = new AbortController()
   let shown: number | undefined
   let sent = 0
