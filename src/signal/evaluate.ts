@@ -35,7 +35,7 @@ export interface SignalState {
 export function initialState(): SignalState {
   return {
     generation: -1,
-    grouping: { groups: [], unattributed: 0 },
+    grouping: { groups: [], parties: [], unattributed: 0 },
     last: new Map(),
     holds: new Map(),
   }
@@ -56,7 +56,7 @@ export function evaluateSignal(
 ): SignalReadings {
   const { nowMs, stabilizer, startUp } = at
   if (state.generation !== view.generation) regroup(signal, state, view, nowMs)
-  const { groups, unattributed } = state.grouping
+  const { groups, parties, unattributed } = state.grouping
   const silent = silentTargets(signal, view)
   const { source, metric } = signal.selection
   const notes = view.notes(source, metric)
@@ -68,7 +68,8 @@ export function evaluateSignal(
     )
   }
   if (readings.length === 0) readings.push(absentSignal(signal, state, view, nowMs))
-  const held = stabilizer === undefined ? readings : holdReadings(readings, groups, state.holds, at)
+  const held =
+    stabilizer === undefined ? readings : holdReadings(readings, parties, state.holds, at)
   const looked = startUp === undefined ? {} : { startUp }
   return { signal, evaluatedMs: nowMs, readings: held, ...looked }
 }

@@ -4,8 +4,6 @@ import type { SeriesView } from '../ports.ts'
 /** The series of a signal that share the values of its `by` labels. */
 export interface Group {
   readonly key: string
-  /** Key of the groups that are held together. */
-  readonly heldAs: string
   readonly labels: Labels
   readonly series: readonly Series[]
   /** The same series as classic histograms; undefined where no quantile of such is asked for. */
@@ -23,8 +21,15 @@ export interface MeanParts {
   readonly alone: readonly Series[]
 }
 
+/** Groups that are held together, by their places among all. */
+export interface Party {
+  readonly key: string
+  readonly members: readonly number[]
+}
+
 export interface Grouping {
   readonly groups: readonly Group[]
+  readonly parties: readonly Party[]
   /** Series that lack a `by` label and so belong to nobody; never counted into any group. */
   readonly unattributed: number
 }
@@ -46,21 +51,29 @@ export function groupSeries(signal: Signal, selected: readonly Series[]): Groupi
     if (group === undefined) byKey.set(key, { labels, series: [series] })
     else group.series.push(series)
   }
-  const onTotal = signal.expose.custom?.on.resource === 'pods'
   const groups = [...byKey].map(([key, { labels, series }]) => ({
     key,
-    heldAs: onTotal ? keyWithoutPod(labels) : key,
     labels,
     series,
     histograms: histogramParts(signal, series),
     mean: meanParts(signal, series),
   }))
-  return { groups, unattributed }
+  return { groups, parties: partiesOf(signal, groups), unattributed }
 }
 
-/** Of what is told of pods the total is held, apart by every other label. */
-function keyWithoutPod(labels: Labels): string {
-  return JSON.stringify(Object.entries(labels).filter(([name]) => name !== 'pod'))
+/** Of what is told of pods the total is held, apart by every other label; everything else group by group. */
+function partiesOf(signal: Signal, groups: readonly Group[]): readonly Party[] {
+  if (signal.expose.custom?.on.resource !== 'pods')
+    return groups.map(({ key }, at) => ({ key, members: [at] }))
+  const parties = new Map<string, number[]>()
+  for (const [at, { labels }] of groups.entries()) {
+    const others = Object.entries(labels).filter(([name]) => name !== 'pod')
+    const key = JSON.stringify(others)
+    const members = parties.get(key)
+    if (members === undefined) parties.set(key, [at])
+    else members.push(at)
+  }
+  return [...parties].map(([key, members]) => ({ key, members }))
 }
 
 function isOf(
