@@ -4,14 +4,16 @@ import { callerOf, podOf, shownBy } from './caller.ts'
 import type { Caller } from './caller.ts'
 import { Paces } from './paces.ts'
 import { takeExport } from './otlp/export.ts'
-import { loadMetricsService } from './otlp/messages.ts'
+import { loadExportType, loadMetricsService, PARTS_MAX } from './otlp/messages.ts'
 import type { ExportRequest, ExportResponse } from './otlp/messages.ts'
 import type { PushServerDeps } from './ports.ts'
 import type { Refusal } from './refusal.ts'
 import { refusalFor, refusalOf } from './refusal.ts'
 import { retryTrailers } from './retryInfo.ts'
+import type { Unread } from './unread.ts'
+import { unread } from './unread.ts'
 import type { ReportRequest, ReportResponse } from './wire.ts'
-import { loadPush, reportOf } from './wire.ts'
+import { loadPush, loadReportType, reportOf } from './wire.ts'
 
 export interface PushServer {
   listen(address: string, port: number): Promise<number>
@@ -20,6 +22,8 @@ export interface PushServer {
 }
 
 const MESSAGE_BYTES_MAX = 1024 * 1024
+/** Counts and their latencies; a report has a hundred of each at most. */
+const REPORT_PARTS_MAX = 1000
 const OPTIONS = {
   /** A pod has one connection and needs a stream or two. */
   'grpc.max_concurrent_streams': 16,
@@ -35,17 +39,18 @@ const OPTIONS = {
 export async function createPushServer(deps: PushServerDeps): Promise<PushServer> {
   const { clock } = deps
   const server = new Server(OPTIONS)
-  const open = new Set<ServerDuplexStream<ReportRequest, ReportResponse>>()
+  const open = new Set<Reports>()
   const paces = new Paces(deps.reportsPerSecond)
   const take = taker(deps, paces)
   const trailersOf = await retryTrailers()
-  server.addService(await loadPush(), {
+  server.addService(unread(await loadPush(), await loadReportType(), REPORT_PARTS_MAX), {
     Report: unary(deps, take, trailersOf),
     Reports: streaming(deps, take, open),
   })
+  const metrics = unread(await loadMetricsService(), await loadExportType(), PARTS_MAX)
   const takeOtlp: Take<ExportRequest, ExportResponse> = (request, caller) =>
     takeExport(request, caller, deps, paces)
-  server.addService(await loadMetricsService(), { Export: unary(deps, takeOtlp, trailersOf) })
+  server.addService(metrics, { Export: unary(deps, takeOtlp, trailersOf) })
   const port = deps.open(server)
   return {
     listen: port.listen,
@@ -61,6 +66,8 @@ export async function createPushServer(deps: PushServerDeps): Promise<PushServer
     },
   }
 }
+
+type Reports = ServerDuplexStream<Unread<ReportRequest>, ReportResponse>
 
 type Take<Request = ReportRequest, Response = ReportResponse> = (
   request: Request,
@@ -91,12 +98,14 @@ function unary<Request, Response>(
   deps: PushServerDeps,
   take: Take<Request, Response>,
   trailersOf: Awaited<ReturnType<typeof retryTrailers>>,
-): handleUnaryCall<Request, Response> {
-  const answer = async (...[call, callback]: Parameters<handleUnaryCall<Request, Response>>) => {
+): handleUnaryCall<Unread<Request>, Response> {
+  type Handled = Parameters<handleUnaryCall<Unread<Request>, Response>>
+  const answer = async (...[call, callback]: Handled) => {
     let refusal: Refusal | null = null
     let response: Response | undefined
     try {
-      response = take(call.request, await callerOf(deps.proof, shownBy(call)))
+      const caller = await callerOf(deps.proof, shownBy(call))
+      response = take(call.request.read(), caller)
     } catch (thrown) {
       refusal = refusalOf(thrown, deps)
     }
@@ -108,24 +117,26 @@ function unary<Request, Response>(
 function streaming(
   deps: PushServerDeps,
   take: Take,
-  open: Set<ServerDuplexStream<ReportRequest, ReportResponse>>,
-): handleBidiStreamingCall<ReportRequest, ReportResponse> {
+  open: Set<Reports>,
+): handleBidiStreamingCall<Unread<ReportRequest>, ReportResponse> {
   return (call) => {
     open.add(call)
     // Asked anew for each report: a token that was withdrawn ends what it was good for. Answers are in order.
     let before: Promise<void> = Promise.resolve()
     const write = writerTo(call)
-    const answer = async (request: ReportRequest): Promise<void> => {
+    const answer = async (message: Unread<ReportRequest>): Promise<void> => {
+      let sequence = 0
       try {
+        const request = message.read()
+        sequence = request.sequence
         await write(take(request, await callerOf(deps.proof, shownBy(call))))
       } catch (thrown) {
         const { code, message, retryMs } = refusalOf(thrown, deps)
         const when = retryMs === undefined ? {} : { retryAfterMs: Math.ceil(retryMs) }
-        const { sequence } = request
         await write({ sequence, outcome: 'REFUSED', code: status[code], message, ...when })
       }
     }
-    call.on('data', (request: ReportRequest) => {
+    call.on('data', (request: Unread<ReportRequest>) => {
       // One at a time: a sender that is quicker than its answers, or does not read them, is held back by the
       // connection.
       call.pause()
@@ -139,9 +150,7 @@ function streaming(
 }
 
 /** Writes an answer; resolves when there is room for the next one, or nobody is there for it. */
-function writerTo(
-  call: ServerDuplexStream<ReportRequest, ReportResponse>,
-): (response: ReportResponse) => Promise<void> {
+function writerTo(call: Reports): (response: ReportResponse) => Promise<void> {
   let goOn: () => void = () => undefined
   for (const event of ['drain', 'close', 'cancelled', 'error']) call.on(event, () => goOn())
   return async (response) => {

@@ -2,6 +2,8 @@
 import type { ServiceDefinition } from '@grpc/grpc-js'
 import { load } from '@grpc/proto-loader'
 import { join } from 'node:path'
+import protobuf from 'protobufjs'
+import type { Type } from 'protobufjs'
 import type { PushReport } from '../../src/ports.ts'
 
 export interface ReportRequest {
@@ -43,6 +45,11 @@ export async function loadPush(): Promise<ServiceDefinition> {
   const found = (await load('push.proto', options))[PUSH_NAME]
   if (found === undefined || 'format' in found) throw new Error(`no service ${PUSH_NAME}`)
   return found as ServiceDefinition
+}
+
+export async function loadReportType(): Promise<Type> {
+  const root = await new protobuf.Root().load(join(FOLDER, 'push.proto'))
+  return root.lookupType('tideline.push.v1.ReportRequest')
 }
 
 export function reportOf(request: ReportRequest): PushReport {

@@ -1,4 +1,5 @@
-/** Texts that a caller writes, and that come back to it in messages. */
+/** What a caller sends to do harm: texts that come back to it in messages, and messages that are costly to read. */
+import { Client, credentials, Metadata, status } from '@grpc/grpc-js'
 import { afterEach, expect, test } from 'vitest'
 import type { Proof } from '../../adapter/push/ports.ts'
 import { report, startPush } from './pushClient.ts'
@@ -14,7 +15,10 @@ const name = 'system:serviceaccount:vision:default'
 const extra = { 'authentication.kubernetes.io/pod-name': ['v-0'] }
 const proof: Proof = {
   kind: 'token',
-  review: () => ({ authenticated: true, user: { name, extra } }),
+  review: (token) =>
+    token === 'v-0'
+      ? { authenticated: true, user: { name, extra } }
+      : { authenticated: false, message: 'not accepted' },
 }
 const receiver = { report: () => ({ outcome: 'accepted' }) as const }
 
@@ -27,3 +31,35 @@ test.each([
   push = await startPush({ receiver, proof })
   expect(await push.client.report(report({ namespace }), 'v-0')).toMatch(/^PERMISSION_DENIED: /)
 })
+
+const EXPORT = '/opentelemetry.proto.collector.metrics.v1.MetricsService/Export'
+const REPORT = '/tideline.push.v1.Push/Report'
+
+test.each([
+  ['an export of empty resources', EXPORT, Buffer.alloc(400_002, Buffer.from([0x0a, 0]))],
+  ['a report of empty counts', REPORT, Buffer.alloc(2002, Buffer.from([0x42, 0]))],
+  ['what is longer than it is', EXPORT, Buffer.from([0x0a, 5, 0])],
+  ['no message', REPORT, Buffer.from('hello world')],
+])(
+  '%s is refused by its size, and not even looked at where nobody proves who he is',
+  async (...of) => {
+    const [, path, body] = of
+    push = await startPush({ receiver, proof })
+    const client = new Client(`127.0.0.1:${push.port}`, credentials.createInsecure())
+    const ask = (token: string) =>
+      new Promise<string>((resolve) => {
+        const metadata = new Metadata()
+        metadata.set('authorization', `Bearer ${token}`)
+        const same = (bytes: Buffer) => bytes
+        client.makeUnaryRequest(path, same, same, body, metadata, (error) =>
+          resolve(error === null ? 'OK' : `${status[error.code]}: ${error.details}`),
+        )
+      })
+    try {
+      expect(await ask('nobody')).toMatch(/^UNAUTHENTICATED/)
+      expect(await ask('v-0')).toMatch(/^INVALID_ARGUMENT: the message cannot be read: /)
+    } finally {
+      client.close()
+    }
+  },
+)

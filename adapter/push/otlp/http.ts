@@ -139,7 +139,10 @@ function read(encoding: Encoding, body: Buffer): ReturnType<Encoding['read']> {
   try {
     return encoding.read(body)
   } catch (thrown) {
-    throw new HttpFault(400, `the body is no ${encoding.contentType}: ${messageOf(thrown)}`)
+    throw new HttpFault(
+      400,
+      `the body cannot be read as ${encoding.contentType}: ${messageOf(thrown)}`,
+    )
   }
 }
 

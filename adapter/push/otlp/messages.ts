@@ -3,6 +3,8 @@ import type { ServiceDefinition } from '@grpc/grpc-js'
 import { load } from '@grpc/proto-loader'
 import { join } from 'node:path'
 import protobuf from 'protobufjs'
+import type { Type } from 'protobufjs'
+import { countMessages } from '../unread.ts'
 import { checkJson } from './strictJson.ts'
 
 export interface ExportRequest {
@@ -97,9 +99,17 @@ export interface Encoding {
   writeStatus(status: { readonly code: number; readonly message: string }): Buffer
 }
 
-export async function loadEncodings(): Promise<readonly Encoding[]> {
+/** In a request: its points, their attributes and whatever else has parts. */
+export const PARTS_MAX = 200_000
+
+export async function loadExportType(): Promise<Type> {
   const root = await new protobuf.Root().load(join(FOLDER, 'otlp.proto'))
-  const request = root.lookupType(`${PACKAGE}.ExportMetricsServiceRequest`)
+  return root.lookupType(`${PACKAGE}.ExportMetricsServiceRequest`)
+}
+
+export async function loadEncodings(): Promise<readonly Encoding[]> {
+  const request = await loadExportType()
+  const { root } = request
   const response = root.lookupType(`${PACKAGE}.ExportMetricsServiceResponse`)
   const status = root.lookupType(`${PACKAGE}.Status`)
   const plain = (message: ReturnType<typeof request.decode>) =>
@@ -108,7 +118,10 @@ export async function loadEncodings(): Promise<readonly Encoding[]> {
   return [
     {
       contentType: 'application/x-protobuf',
-      read: (body) => plain(request.decode(body)),
+      read(body) {
+        countMessages(request, body, PARTS_MAX)
+        return plain(request.decode(body))
+      },
       write: (answer) => Buffer.from(response.encode(response.fromObject(answer)).finish()),
       writeStatus: (fault) => Buffer.from(status.encode(status.fromObject(fault)).finish()),
     },
@@ -116,7 +129,7 @@ export async function loadEncodings(): Promise<readonly Encoding[]> {
       contentType: 'application/json',
       read(body) {
         const value: unknown = JSON.parse(body.toString('utf8'))
-        checkJson(request, value)
+        checkJson(request, value, PARTS_MAX)
         return plain(request.fromObject(value as Record<string, unknown>))
       },
       write: json,

@@ -3,10 +3,22 @@ import type { Field, Type } from 'protobufjs'
 /**
  * Throws a `TypeError` that names the first field whose value is not what proto3's JSON mapping has for it.
  * Without this a text that is no number would be read as 0. Fields that are not known are nobody's business.
+ * Throws a `RangeError` where there are more than `most` objects, or ten times as many values in lists.
  */
-export function checkJson(type: Type, value: unknown, path = ''): void {
+export function checkJson(type: Type, value: unknown, most: number): void {
+  const budget = { left: most }
+  checkObject(type, value, '', budget)
+  if (budget.left < 0) throw new RangeError(`more than ${most} parts in one: send smaller batches`)
+}
+
+interface Budget {
+  left: number
+}
+
+function checkObject(type: Type, value: unknown, path: string, budget: Budget): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw mismatch(path === '' ? 'the body' : path, 'an object')
+  budget.left -= 1
   for (const field of type.fieldsArray) {
     const { name, repeated } = field
     if (!Object.hasOwn(value, name)) continue
@@ -14,16 +26,21 @@ export function checkJson(type: Type, value: unknown, path = ''): void {
     const at = path === '' ? name : `${path}.${name}`
     // As the mapping has it: null is a field that is left out.
     if (told === null) continue
-    if (!repeated) checkOne(field, told, at)
-    else if (Array.isArray(told)) for (const one of told) checkOne(field, one, at)
-    else throw mismatch(at, 'a list')
+    if (!repeated) checkOne(field, told, at, budget)
+    else if (!Array.isArray(told)) throw mismatch(at, 'a list')
+    else
+      for (const one of told) {
+        if (budget.left < 0) return
+        budget.left -= 0.1
+        checkOne(field, one, at, budget)
+      }
   }
 }
 
-function checkOne(field: Field, value: unknown, at: string): void {
+function checkOne(field: Field, value: unknown, at: string, budget: Budget): void {
   const { resolvedType } = field.resolve()
   if (resolvedType !== null && 'fieldsArray' in resolvedType)
-    return checkJson(resolvedType, value, at)
+    return checkObject(resolvedType, value, at, budget)
   const form = FORMS[resolvedType === null ? field.type : 'enum'] ?? FORMS['string']
   if (form?.fits(value) === false) throw mismatch(at, form.name)
 }

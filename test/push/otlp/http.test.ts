@@ -69,12 +69,26 @@ test('a part that is refused is a success that says so, its number as text', asy
 })
 
 test.each<[string, string | Uint8Array<ArrayBuffer>, Record<string, string>, number, RegExp]>([
-  ['what is no JSON', '{', {}, 400, /the body is no application\/json/],
+  ['what is no JSON', '{', {}, 400, /the body cannot be read as application\/json/],
   ['a list', '[]', {}, 400, /the body must be an object/],
   ['what is no protobuf', 'x', { 'content-type': 'application/x-protobuf' }, 400, /x-protobuf/],
   ['what is no gzip', TEXT, { 'content-encoding': 'gzip' }, 400, /cannot be unpacked/],
   ['another compression', TEXT, { 'content-encoding': 'br' }, 415, /gzip or none/],
   ['too much', ' '.repeat(1024 * 1024 + 1), {}, 413, /smaller batches/],
+  [
+    'what has too many parts',
+    gzipSync(`{"resourceMetrics":[${'{},'.repeat(200_000)}{}]}`),
+    { 'content-encoding': 'gzip' },
+    400,
+    /more than 200000 parts in one: send smaller batches/,
+  ],
+  [
+    'the same in protobuf',
+    gzipSync(Buffer.alloc(400_002, Buffer.from([0x0a, 0]))),
+    { 'content-encoding': 'gzip', 'content-type': 'application/x-protobuf' },
+    400,
+    /more than 200000 parts in one: send smaller batches/,
+  ],
   [
     'what unpacks to too much',
     gzipSync(' '.repeat(5 * 1024 * 1024)),
