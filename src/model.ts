@@ -22,7 +22,10 @@ export interface Sample {
   readonly timestampMs: number
   /** `delta`: start of the interval. `cumulative`: when the counter began, where the origin tells. */
   readonly startMs?: number
-  /** `delta`: the time that its origin told of by now. What came before `fromMs` is not known; undefined: all is. */
+  /**
+   * `delta`: the time that its origin told of by now, without gap. What came before `fromMs` is not known; undefined:
+   * all is.
+   */
   readonly covered?: { readonly fromMs: number; readonly untilMs: number }
 }
 

@@ -53,11 +53,17 @@ export class RingSeries implements Series {
     this.#pointsMax = Math.max(2, pointsMax)
   }
 
-  /** Takes in what one more sample says of the time that is known. */
-  cover({ fromMs, untilMs }: NonNullable<Sample['covered']>): void {
-    const from = Math.min(fromMs, this.covered?.fromMs ?? fromMs)
-    const until = Math.max(untilMs, this.covered?.untilMs ?? untilMs)
-    this.covered = { fromMs: from, untilMs: until }
+  /** Takes in what one more sample says of the time that is known; after a gap that is the time since. */
+  cover(covered: NonNullable<Sample['covered']>): void {
+    const before = this.covered
+    if (before === undefined || covered.fromMs > before.untilMs) {
+      this.covered = covered
+      return
+    }
+    this.covered = {
+      fromMs: Math.min(covered.fromMs, before.fromMs),
+      untilMs: Math.max(covered.untilMs, before.untilMs),
+    }
   }
 
   get length(): number {

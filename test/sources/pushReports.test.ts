@@ -276,6 +276,38 @@ describe('the rate that a store gives of reports', () => {
     for (const value of seen.slice(20)) expect(value).toBe(10)
   })
 
+  test('is not known for a while after reports were lost, where it would be too low', async () => {
+    const { clock, tell, rate } = counting()
+    const after = async (sequence: number) => {
+      await clock.advance(SECOND)
+      tell(sequence)
+    }
+    for (let sequence = 1; sequence <= 30; sequence += 1) await after(sequence)
+    await clock.advance(10 * SECOND)
+    const seen: unknown[] = []
+    for (let sequence = 41; sequence <= 60; sequence += 1) {
+      await after(sequence)
+      seen.push(rate())
+    }
+    expect(seen.slice(0, 5)).toEqual(Array(5).fill({ state: 'warming-up' }))
+    for (const told of seen.slice(5)) expect(told).toMatchObject({ value: expect.closeTo(10, 9) })
+  })
+
+  test('is what it was while some reports are late, and goes on when they came', async () => {
+    const { clock, tell, rate } = counting()
+    for (let sequence = 1; sequence <= 30; sequence += 1) {
+      await clock.advance(SECOND)
+      tell(sequence)
+    }
+    await clock.advance(3 * SECOND)
+    for (const sequence of [33, 31, 32]) {
+      tell(sequence)
+      // One that lacks is no gap yet.
+      expect(rate()).toMatchObject({ value: sequence === 31 ? 9.5 : 10 })
+    }
+    expect(rate()).toMatchObject({ dataMs: clock.nowMs() - 300 })
+  })
+
   test('takes in what was told late of the time before', async () => {
     const { clock, tell, rate } = counting()
     await clock.advance(60 * SECOND)
