@@ -51,6 +51,17 @@ test('a report that comes too late changes nothing for a pod that is counted', (
   expect(health('vision/v-0')).toMatchObject({ state: 'ok' })
 })
 
+test('a pod that was counted and hangs is missed for good, whatever it sends late', async () => {
+  const { clock, report, series, health } = begun()
+  report()
+  await clock.advance(15_000)
+  expect(report({ sequence: 2, startMs: 1, endMs: 2 })).toMatchObject(refused('too-old'))
+  expect(health('vision/v-0')).toMatchObject({ state: 'failing', code: 'bad-response' })
+  await clock.advance(300_000)
+  expect(series('inference_requests')).toHaveLength(1)
+  expect(health('vision/v-0')).toMatchObject({ state: 'failing' })
+})
+
 test('one process more than a pod may have', () => {
   const { report, missed } = begun()
   for (let index = 0; index < 16; index += 1) report({ instance: `i-${index}` })
@@ -73,11 +84,19 @@ test('a process of a name that is too long', () => {
   expect(missed()).toEqual(['vision/v-0/(others)'])
 })
 
-test('a pod beyond those that may report, but not one that is gone', () => {
-  const { report, missed, present } = begun({ podsMax: 1, pods: { labelSelector: 'a=b' } })
+test('a pod beyond those that may report, but not one that is gone', async () => {
+  const { clock, report, missed, present } = begun({ podsMax: 1, pods: { labelSelector: 'a=b' } })
   present('vision/v-0', 'vision/v-1')
   report()
   expect(missed()).toEqual(['vision/(others)'])
   report({ pod: 'v-2', startMs: 1, endMs: 2 })
   expect(missed()).toEqual(['vision/(others)'])
+  for (let minute = 0; minute < 5; minute += 1) {
+    await clock.advance(60_000)
+    report({ sequence: minute + 2 })
+    expect(missed()).toEqual(['vision/(others)'])
+  }
+  present('vision/v-0')
+  await clock.advance(130_000)
+  expect(missed()).toEqual([])
 })

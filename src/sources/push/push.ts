@@ -26,7 +26,10 @@ import { OTHERS, Unheard } from './unheard.ts'
 const INSTANCES_MAX = 16
 const DISCOVERY_RETRY_MS = 5000
 const DISCOVERY = 'discovery'
-const TOO_MANY_PODS = 'more pods report than may (podsMax)'
+const TOO_MANY_PODS = {
+  code: 'too-large',
+  message: 'more pods report than may (podsMax)',
+} as const
 const BLIND = 'which pods are to report is not known yet'
 
 /**
@@ -149,10 +152,10 @@ class Receiver implements PushReceiver {
     const monotonicMs = clock.monotonicMs()
     const pod = this.#podOf(origin, monotonicMs)
     const instance = pod === undefined ? undefined : this.#instanceOf(pod, report, monotonicMs)
-    if (pod === undefined) return refused('limit', TOO_MANY_PODS)
+    if (pod === undefined) return refused('limit', TOO_MANY_PODS.message)
     if (instance === undefined) {
       const message = `more than ${INSTANCES_MAX} processes of the pod report`
-      this.#unheard.note(`${origin}/${OTHERS}`, 'too-large', message)
+      this.#unheard.note(`${origin}/${OTHERS}`, { code: 'too-large', message })
       return refused('limit', message)
     }
     const known = instance.sequences.look(report.sequence)
@@ -177,23 +180,24 @@ class Receiver implements PushReceiver {
     const mistake = senderMistake(told)
     if (mistake !== undefined) {
       if (podMistake(told) === undefined)
-        this.#unheard.note(`${origin}/${OTHERS}`, 'bad-response', mistake)
+        this.#unheard.note(`${origin}/${OTHERS}`, { code: 'bad-response', message: mistake })
       return refused('invalid', mistake)
     }
     if (this.#isBlind()) return refused('unavailable', BLIND)
     const pod = this.#podOf(origin, clock.monotonicMs())
     if (pod === undefined) {
-      this.#unheard.note(beyond(origin), 'too-large', TOO_MANY_PODS)
-      return refused('limit', TOO_MANY_PODS)
+      this.#unheard.note(beyond(origin), TOO_MANY_PODS)
+      return refused('limit', TOO_MANY_PODS.message)
     }
     // Its processes are origins of their own: what it failed of before one reported is over.
     if (told.process !== '' && pod.state === 'failing' && !reports(pod) && !measures(pod))
       sink.end(name, origin)
     this.#hear(pod, clock.monotonicMs())
     const outcome = this.#measuring.measure(pod.processes, told)
-    if (outcome.outcome === 'refused')
-      this.#unheard.note(`${origin}/${OTHERS}`, 'too-large', outcome.message)
-    else if (told.process === '') this.#unheard.heard(origin)
+    if (outcome.outcome === 'refused') {
+      const { message } = outcome
+      this.#unheard.note(`${origin}/${OTHERS}`, { code: 'too-large', message })
+    } else if (told.process === '') this.#unheard.heard(origin)
     return outcome
   }
 
@@ -203,11 +207,9 @@ class Receiver implements PushReceiver {
     const isGone = this.#present?.has(origin) === false
     if (reason === 'unavailable' || isGone || pod?.state === 'reporting') return
     const isBeyond = pod === undefined && this.#pods.size >= this.#config.podsMax
-    this.#unheard.note(
-      isBeyond ? beyond(origin) : origin,
-      reason === 'limit' ? 'too-large' : 'bad-response',
-      message,
-    )
+    const code = reason === 'limit' ? 'too-large' : 'bad-response'
+    const isOnly = pod === undefined
+    this.#unheard.note(isBeyond ? beyond(origin) : origin, { code, message }, isOnly)
   }
 
   /** While it is not known who must report, nobody can tell whether all did. */
@@ -276,6 +278,9 @@ class Receiver implements PushReceiver {
       if (!expected && silentMs > Math.max(goneAfter, maxAge + AHEAD_MAX_MS))
         this.#pods.delete(origin)
     }
+    for (const origin of this.#present ?? [])
+      if (this.#podOf(origin, nowMs) === undefined)
+        this.#unheard.note(beyond(origin), TOO_MANY_PODS)
     this.#unheard.look(nowMs)
     for (const [origin, { instances, processes }] of this.#ledger) {
       if (this.#pods.has(origin)) continue
@@ -332,7 +337,7 @@ class Receiver implements PushReceiver {
     for (const origin of this.#present) {
       const pod = this.#podOf(origin, clock.monotonicMs())
       if (pod?.state === 'ended') pod.state = 'awaited'
-      if (pod === undefined) this.#unheard.note(beyond(origin), 'too-large', TOO_MANY_PODS)
+      if (pod === undefined) this.#unheard.note(beyond(origin), TOO_MANY_PODS)
     }
     for (const origin of before ?? []) {
       const pod = this.#pods.get(origin)

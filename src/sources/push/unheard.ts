@@ -7,6 +7,11 @@ export const OTHERS = '(others)'
 /** Of which it is noted; each is an origin in the store. */
 const NOTED_MAX = 10_000
 
+interface Reason {
+  readonly code: FailureCode
+  readonly message: string
+}
+
 /**
  * Senders whose load is known to be missing, as what they sent was refused: a number that is made of the others must
  * not be taken for the whole, so each is an origin that fails and has no series. One that is not refused any more for
@@ -23,13 +28,14 @@ export class Unheard {
     this.#deps = deps
   }
 
-  note(origin: string, code: FailureCode, message: string): void {
+  /** `isOnly`: nothing else is known of the origin, so that it ends when this is over. */
+  note(origin: string, { code, message }: Reason, isOnly = true): void {
     const { clock, sink, name, log } = this.#deps
     const isNew = !this.#refusedMs.has(origin)
     if (isNew && this.#refusedMs.size >= NOTED_MAX) return
-    this.#refusedMs.set(origin, clock.monotonicMs())
+    if (isOnly) this.#refusedMs.set(origin, clock.monotonicMs())
     sink.fail(name, origin, { code, message, atMs: clock.nowMs() })
-    if (isNew) log.warn('origin-failing', { source: name, origin, code, message })
+    if (isNew && isOnly) log.warn('origin-failing', { source: name, origin, code, message })
   }
 
   /** It was heard after all, and what becomes of the origin is known otherwise. */
