@@ -1,4 +1,5 @@
 /** Processes that come and go, and exports that contradict themselves: no number that is only a part of the whole. */
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ManualClock } from '../kit/manualClock.ts'
 import { begin, reasons, TAKEN } from './pushedMeasurements.ts'
@@ -270,4 +271,59 @@ describe('a pod that must report', () => {
     expect(series('inference_requests')).toHaveLength(1)
     expect(health('vision/v-0')).toMatchObject({ state: 'failing' })
   })
+})
+
+describe('an honest process', () => {
+  const exports = fc.array(
+    fc.record({
+      waitMs: fc.integer({ min: 1, max: 12_000 }),
+      counted: fc.integer({ min: 0, max: 9 }),
+      way: fc.constantFrom('once', 'twice', 'lost', 'late', 'in parts'),
+      restarts: fc.constantFrom(false, false, false, false, 'as before', 'by a new name'),
+    }),
+    { maxLength: 60, size: 'max' },
+  )
+
+  test.each(['cumulative', 'delta'] as const)(
+    'is never taken for two, whatever becomes of its exports: %s',
+    async (kind) => {
+      const property = fc.asyncProperty(exports, async (steps) => {
+        const { clock, send } = begin()
+        const faults: string[] = []
+        let life = { began: clock.nowMs(), untilMs: clock.nowMs(), name: 0, count: 0 }
+        let late: [Told[], { process: string }][] = []
+        const deliver = (points: Told[], from: { process: string }) =>
+          faults.push(reasons(send(points, from)))
+        for (const { waitMs, counted, way, restarts } of steps) {
+          await clock.advance(waitMs)
+          if (restarts !== false) {
+            const name = life.name + (restarts === 'as before' ? 0 : 1)
+            life = { began: clock.nowMs(), untilMs: clock.nowMs(), name, count: 0 }
+            await clock.advance(1)
+          }
+          const endMs = clock.nowMs()
+          const since = kind === 'delta' ? life.untilMs : life.began
+          const told = life.count * (kind === 'delta' ? 0 : 1) + counted
+          life = { ...life, untilMs: endMs, count: life.count + counted }
+          const at = { kind, startMs: since, endMs }
+          const points: Told[] = [
+            { ...at, value: told },
+            { ...histogram([told, 0, 1], { sum: told }), ...at },
+            { ...at, kind: 'gauge', metric: 'depth', stream: 'depth', value: counted },
+          ]
+          const from = { process: `life-${life.name}` }
+          if (way === 'late') late.push([points, from])
+          else if (way === 'in parts') for (const point of points) deliver([point], from)
+          else if (way !== 'lost') deliver(points, from)
+          if (way === 'twice') deliver(points, from)
+          if (way === 'late') continue
+          for (const [before, whose] of late) deliver(before, whose)
+          late = []
+        }
+        const known = /older than 120000 ms|begins more than 120000 ms ago/
+        expect(faults.filter((fault) => fault !== '' && !known.test(fault))).toEqual([])
+      })
+      await fc.assert(property, { numRuns: 50 })
+    },
+  )
 })

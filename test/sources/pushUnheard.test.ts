@@ -3,8 +3,8 @@ import { expect, test } from 'vitest'
 import type { PushReport } from '../../src/ports.ts'
 import { begin } from './pushedMeasurements.ts'
 
-function begun(config: object = {}) {
-  const all = begin(config)
+function begun(config: object = {}, limits: Parameters<typeof begin>[1] = {}) {
+  const all = begin(config, limits)
   const { clock, inlet, store } = all
   const report = (overrides: Partial<PushReport> = {}) => {
     const endMs = clock.nowMs()
@@ -60,6 +60,18 @@ test('a pod that was counted and hangs is missed for good, whatever it sends lat
   await clock.advance(300_000)
   expect(series('inference_requests')).toHaveLength(1)
   expect(health('vision/v-0')).toMatchObject({ state: 'failing' })
+})
+
+test('a pod that the store has no room for, also where another process of it finds some', async () => {
+  const { clock, report, missed, series } = begun({}, { seriesMax: 3 })
+  const count = (model: string) => ({ model, version: '8', requests: 1, errors: 0 })
+  expect(report({ counts: [count('a'), count('b')] })).toMatchObject(refused('limit'))
+  expect(report({ instance: 'b' })).toMatchObject(refused('limit'))
+  expect(series('inference_requests')).toEqual([])
+  expect(missed()).toEqual(['vision/v-0'])
+  await clock.advance(121_000)
+  expect(report({ instance: 'b', sequence: 2 })).toMatchObject({ outcome: 'accepted' })
+  expect(missed()).toEqual([])
 })
 
 test('one process more than a pod may have', () => {

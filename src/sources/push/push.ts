@@ -30,6 +30,7 @@ const TOO_MANY_PODS = {
   code: 'too-large',
   message: 'more pods report than may (podsMax)',
 } as const
+const FULL = 'limits.series is reached: none of the pod is kept'
 const BLIND = 'which pods are to report is not known yet'
 
 /**
@@ -84,6 +85,8 @@ interface Pod extends Account {
   state: 'reporting' | 'awaited' | 'failing' | 'ended'
   /** Of the series that there are now. */
   coverage?: Coverage | undefined
+  /** The store had no room for one of its reports: until then none is taken, for some of them may find some. */
+  fullUntilMs: number
 }
 
 class Receiver implements PushReceiver {
@@ -162,6 +165,7 @@ class Receiver implements PushReceiver {
     if (known === 'counted') return { outcome: 'duplicate' }
     if (known === 'forgotten')
       return refused('too-old', `sequence ${report.sequence} was overtaken by too many others`)
+    if (monotonicMs < pod.fullUntilMs) return refused('limit', FULL)
     pod.coverage ??= new Coverage()
     const samples = samplesOf(report, bucket, pod.coverage.add(report))
     this.#hear(pod, monotonicMs)
@@ -169,6 +173,14 @@ class Receiver implements PushReceiver {
     const written = sink.write({ source: name, origin, atMs: nowMs, samples, complete: false })
     // Counted even where only a part was taken: the same report again would count that part twice.
     instance.sequences.count(report.sequence)
+    if (written.refused.has('too-many-series')) {
+      pod.fullUntilMs = monotonicMs + maxAge
+      pod.coverage = undefined
+      // Its series end; the origin stays, failing, so that nobody takes the others for the whole.
+      sink.end(name, origin)
+      pod.state = 'failing'
+      return refused('limit', FULL)
+    }
     if (written.taken < samples.length)
       return refused('limit', `not stored: ${[...written.refused.keys()].join(', ')}`)
     return { outcome: 'accepted' }
@@ -239,7 +251,7 @@ class Receiver implements PushReceiver {
       processes: new Map(),
     }
     this.#ledger.set(origin, account)
-    const pod: Pod = { ...account, heardMs, state: 'awaited' }
+    const pod: Pod = { ...account, heardMs, state: 'awaited', fullUntilMs: -Infinity }
     this.#pods.set(origin, pod)
     return pod
   }
