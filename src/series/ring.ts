@@ -53,10 +53,12 @@ export class RingSeries implements Series {
     this.#pointsMax = Math.max(2, pointsMax)
   }
 
-  /** Takes in what one more sample says of the time that is known; after a gap that is the time since. */
+  /** Takes in what one more sample says of the time that is known; apart from what was known, it alone is. */
   cover(covered: NonNullable<Sample['covered']>): void {
     const before = this.covered
-    if (before === undefined || covered.fromMs > before.untilMs) {
+    const apart =
+      before === undefined || covered.fromMs > before.untilMs || covered.untilMs < before.fromMs
+    if (apart) {
       this.covered = covered
       return
     }

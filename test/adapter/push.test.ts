@@ -79,10 +79,14 @@ test('reports of two pods, one of them retried, are the sum of both', async () =
   )
   const idle = [{ model: 'yolo', version: '8', requests: 0, errors: 0, latency: { ...latency, counts: [0, 0, 0], sumSeconds: 0 } }] // prettier-ignore
   let sequence = 1
+  let startUnixMs = first.endUnixMs
   // A rate is that of whole steps, so it takes a report of what came after.
   const goOn = async () => {
     sequence += 1
-    const told = ['v-0', 'v-1'].map((pod) => client.report(report({ pod, sequence, counts: idle })))
+    const interval = { startUnixMs, endUnixMs: Date.now() }
+    startUnixMs = interval.endUnixMs
+    const one = { sequence, counts: idle, ...interval }
+    const told = ['v-0', 'v-1'].map((pod) => client.report(report({ ...one, pod })))
     return (await Promise.all(told))[0]
   }
   await eventually('the median', async () => {

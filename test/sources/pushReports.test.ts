@@ -302,10 +302,30 @@ describe('the rate that a store gives of reports', () => {
     await clock.advance(3 * SECOND)
     for (const sequence of [33, 31, 32]) {
       tell(sequence)
-      // One that lacks is no gap yet.
-      expect(rate()).toMatchObject({ value: sequence === 31 ? 9.5 : 10 })
+      expect(rate()).toMatchObject({ value: 10 })
     }
     expect(rate()).toMatchObject({ dataMs: clock.nowMs() - 300 })
+  })
+
+  test('is the load or nothing, whatever is lost and in whatever order the rest comes', async () => {
+    const all = Array.from({ length: 41 }, (_, index) => 100 + index)
+    const arrivals = fc.shuffledSubarray(all, { minLength: 30 })
+    let known = 0
+    await fc.assert(
+      fc.asyncProperty(arrivals, fc.boolean(), async (drawn, inOrder) => {
+        const { clock, tell, rate } = counting()
+        await clock.advance(140 * SECOND)
+        for (const sequence of inOrder ? drawn.toSorted((a, b) => a - b) : drawn) {
+          tell(sequence)
+          const told = rate()
+          if (typeof told === 'string' || told.state !== 'value') continue
+          known += 1
+          expect(told.value).toBeCloseTo(10, 9)
+        }
+      }),
+      { numRuns: 200 },
+    )
+    expect(known).toBeGreaterThan(50)
   })
 
   test('takes in what was told late of the time before', async () => {

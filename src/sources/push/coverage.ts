@@ -7,7 +7,7 @@ interface Interval {
 }
 
 /** Between reports that follow each other there may be so much; more is reports that are lost, or late. */
-const GAP_MAX_MS = 1500
+const GAP_MAX_MS = 100
 /** For so long it is not known yet whether what lacks is lost: the time before it is what is known. */
 const LATE_MAX_MS = 3000
 const INTERVALS_MAX = 16
