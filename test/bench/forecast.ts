@@ -44,6 +44,11 @@ export function benchForecast(): BenchRow[] {
       { what: `hold, ${name}: memory for each series`, value: held(cost.bytes), unit: 'bytes' },
       ...tickRows(name, cost),
     ]),
+    {
+      what: `hold, predictive: first tick of ${SERIES} new series`,
+      value: firstTick(PREDICTIVE),
+      unit: 'ms',
+    },
   ]
 }
 
@@ -79,10 +84,7 @@ interface Cost {
 /** A minute of ticks over series that all have the same past, of the length `ageMs`. */
 function minute(stabilize: Stabilization | undefined, ageMs: number): Cost {
   const before = bytesInUse()
-  const { store, write } = loadedStore()
-  const log = { debug() {}, info() {}, warn() {}, error() {} }
-  const clock = { ...systemClock, nowMs: () => BEGIN_MS }
-  const evaluator = createEvaluator({ clock, view: store, board: createBoard(), log, intervalMs: 1000 }) // prettier-ignore
+  const { evaluator, write } = freshEvaluator()
   const signal = signalHeldBy(stabilize)
   if (stabilize !== undefined) recallPast(evaluator, signal, pastOf(stabilize, ageMs))
   evaluator.setSignals([signal])
@@ -99,6 +101,24 @@ function minute(stabilize: Stabilization | undefined, ageMs: number): Cost {
   // Used here so that nothing of it is collected before.
   evaluator.tick(BEGIN_MS + (2 * TICKS + 1) * 1000)
   return { bytes, ticks: ticks.slice(TICKS) }
+}
+
+/** After a start, or where a signal is new. */
+function firstTick(stabilize: Stabilization): number {
+  const { evaluator, write } = freshEvaluator()
+  evaluator.setSignals([signalHeldBy(stabilize)])
+  write(BEGIN_MS)
+  const before = cpuMs()
+  evaluator.tick(BEGIN_MS)
+  return cpuMs() - before
+}
+
+function freshEvaluator() {
+  const { store, write } = loadedStore()
+  const log = { debug() {}, info() {}, warn() {}, error() {} }
+  const clock = { ...systemClock, nowMs: () => BEGIN_MS }
+  const deps = { clock, view: store, board: createBoard(), log, intervalMs: 1000 }
+  return { evaluator: createEvaluator(deps), write }
 }
 
 function pastOf(stabilize: Stabilization, ageMs: number): unknown {
