@@ -26,10 +26,11 @@ export function metricName(
   kind: 'counter' | 'gauge' | 'other',
 ): string {
   const words = name.split(/[^a-zA-Z0-9:]+/).filter((word) => word !== '')
-  const [main = '', per = ''] = unit.split('/').map((part) => part.trim())
-  append(words, wordOf(main, UNITS))
-  const denominator = wordOf(per, PER)
-  if (denominator !== '' && !words.includes(denominator)) words.push('per', denominator)
+  const slash = unit.includes('/') ? unit.indexOf('/') : unit.length
+  append(words, wordOf(unit.slice(0, slash).trim(), UNITS))
+  // Also where the name says so already: what it is looked for as, `per_second`, is no one word of it.
+  const denominator = wordOf(unit.slice(slash + 1).trim(), PER)
+  if (denominator !== '') words.push('per', denominator)
   if (kind === 'counter') last(words, 'total')
   if (kind === 'gauge' && unit === '1') last(words, 'ratio')
   const joined = words.join('_')

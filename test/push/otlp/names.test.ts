@@ -14,6 +14,8 @@ test.each([
   ['cache.hits', '1', 'counter', 'cache_hits_total'],
   ['network.io', 'By/s', 'gauge', 'network_io_bytes_per_second'],
   ['frames', '{frame}/s', 'gauge', 'frames_per_second'],
+  ['io.per.second', 'By/s', 'gauge', 'io_per_second_bytes_per_second'],
+  ['flow', 'm3/s/h', 'gauge', 'flow_m3_per_s_h'],
   ['power', 'W', 'gauge', 'power_watts'],
   ['load', 'furlong', 'gauge', 'load_furlong'],
   ['vllm:num_requests_running', '', 'gauge', 'vllm:num_requests_running'],
