@@ -6,7 +6,7 @@ type Numbers = Float64Array | Uint16Array | Int32Array | Uint8Array
  */
 export interface Walk {
   array(values: Numbers): void
-  /** Length of an array that grows, at most `most`: to be made that long before it is visited. */
+  /** Length of an array that grows from `now` to at most `most`: to be made that long before it is visited. */
   length(now: number, most: number): number
   number(value: number): number
   flag(value: boolean): boolean
@@ -48,7 +48,7 @@ export function readBack(text: string, visit: (walk: Walk) => void): boolean {
   let possible = true
   const length = (now: number, most: number) => {
     const told = number()
-    if (Number.isInteger(told) && told >= 0 && told <= most) return told
+    if (Number.isInteger(told) && told >= now && told <= most) return told
     possible = false
     return now
   }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Stabilized, Stabilizer, StabilizerState } from '../../src/ports.ts'
 import { createPredictiveStabilizer, PREDICTIVE_DEFAULTS } from '../../src/forecast/predictive.ts'
+import { readBack, written } from '../../src/forecast/walk.ts'
 import { createTableStabilizer } from '../../src/forecast/table.ts'
 import { createBehaviorStabilizer } from '../../src/signal/behaviorWindow.ts'
 import { createFixedStabilizer } from '../../src/signal/stabilize.ts'
@@ -110,6 +111,27 @@ test('bits that were cut short are not taken', () => {
   const saved = carried(stabilizer, state) as { bits: string }
   expect(stabilizer.load({ ...saved, bits: saved.bits.slice(0, -400) })).toBeUndefined()
   expect(stabilizer.load({ ...saved, bits: 'A'.repeat(400) + saved.bits })).toBeUndefined()
+})
+
+test('an array that grows comes back as long as it was, and no other way', () => {
+  const text = (length: number) =>
+    written((walk) => {
+      walk.length(length, 100)
+      walk.array(new Float64Array(length).fill(7))
+    })
+  const back = (from: string) => {
+    let values = new Float64Array(8)
+    const whole = readBack(from, (walk) => {
+      values = new Float64Array(walk.length(values.length, 100))
+      walk.array(values)
+    })
+    return whole ? [...values] : undefined
+  }
+  for (const length of [8, 9, 100])
+    expect(back(text(length))).toEqual(Array.from({ length }, () => 7))
+  for (const length of [0, 7, 101]) expect(back(text(length))).toBeUndefined()
+  for (const strange of [NaN, 8.5, -8, Infinity])
+    expect(back(written((walk) => void walk.number(strange)))).toBeUndefined()
 })
 
 test('what is kept grows with what was learned: an hour takes less than half of a week', () => {
