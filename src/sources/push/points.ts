@@ -85,7 +85,7 @@ function partsOf({ metric, labels, value }: PushPoint, lay: (amount: number) => 
     below = lay(count).map((part, step) => part + (below[step] ?? 0))
     const bound = value.bounds[index]
     const le = bound === undefined ? '+Inf' : String(bound)
-    return { metric: `${metric}_bucket`, labels: { ...labels, le }, values: below }
+    return { metric: `${metric}_bucket`, labels: Object.freeze({ ...labels, le }), values: below }
   })
   const { sum } = value
   const sums = sum === undefined ? [] : [{ metric: `${metric}_sum`, labels, values: lay(sum) }]

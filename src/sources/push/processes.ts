@@ -304,7 +304,7 @@ function seriesCount({ value }: PushPoint): number {
   return typeof value === 'object' ? value.counts.length + 2 : 1
 }
 
-/** Whose it is was proved, and is not what the sender writes. */
+/** Whose it is was proved, and is not what the sender writes. Frozen labels are found quicker in the store. */
 function labelled(point: PushPoint, { namespace, pod }: PushMeasurements): PushPoint {
-  return { ...point, labels: { ...point.labels, namespace, pod } }
+  return { ...point, labels: Object.freeze({ ...point.labels, namespace, pod }) }
 }
