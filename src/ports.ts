@@ -235,6 +235,8 @@ export interface PushMeasurements {
   /** Tells the processes of a pod apart, and one life of a process from the next; empty where it is not told. */
   readonly process: string
   readonly points: readonly PushPoint[]
+  /** Why there are no more of them: what else it sent could be no points of ours. */
+  readonly unreadable?: string
 }
 
 /** One point of one stream. Its labels are final but for `namespace` and `pod`. */

@@ -183,7 +183,7 @@ describe('processes that cannot be told apart are no number', () => {
       await clock.advance(1000)
       second()
       await clock.advance(1000)
-      expect(reasons(first())).toMatch(/not stored, as other points of its process are refused/)
+      expect(reasons(first())).toMatch(/not stored, as its process fails: two processes/)
       expect(values('requests_total')).toEqual([])
     }
     await clock.advance(14_000)

@@ -202,6 +202,8 @@ describe('processes of one pod', () => {
     expect(store.silentOrigins('push')).toEqual(['vision/v-0/a'])
     send([{ value: 1 }])
     expect(health()).toMatchObject({ state: 'ok' })
+    send([], { unreadable: 'kind summary is not taken' })
+    expect(health()).toMatchObject({ state: 'ok' })
     // One export of several that is late changes nothing.
     ahead()
     expect(health()).toMatchObject({ state: 'ok' })
@@ -210,10 +212,21 @@ describe('processes of one pod', () => {
     expect(health()).toMatchObject({ state: 'failing', code: 'bad-response' })
   })
 
+  test('so does one that sends nothing that can be read, but not one that has nothing to send', () => {
+    const { send, health } = begin()
+    send([], { unreadable: 'latency: kind exponentialHistogram is not taken' })
+    expect(health()).toMatchObject({
+      state: 'failing',
+      message: expect.stringMatching(/exponential/),
+    })
+    send([], { process: 'b' })
+    expect(health('vision/v-0/b')).toMatchObject({ state: 'ok' })
+  })
+
   test('one that the store has no room for is no number, also where its next export finds some', async () => {
     const { clock, send, store, health, values } = begin({}, { seriesMax: 3 })
     const model = (name: string) => ({ labels: { model: name } })
-    expect(reasons(send(['a', 'b', 'c', 'd'].map(model)))).toMatch(/too-many-series/)
+    expect(reasons(send(['a', 'b', 'c', 'd'].map(model)))).toMatch(/limits\.series is reached/)
     await clock.advance(1000)
     expect(reasons(send(['e'].map(model)))).toMatch(/not stored/)
     expect(values('requests_total')).toEqual([])

@@ -41,12 +41,17 @@ export function takeExport(
   const pods = new Set(senders.map(({ namespace, pod }) => `${namespace}/${pod}`))
   for (const pod of pods) paces.pass(pod, clock.monotonicMs())
   // Resources of one process are one account of it.
-  const told = new Map<string, PushMeasurements & { points: PushMeasurements['points'] }>()
+  const told = new Map<string, PushMeasurements>()
   for (const { resource, sender, namespace, pod } of senders) {
-    const key = JSON.stringify([namespace, pod, sender.process])
-    const before = told.get(key)?.points ?? []
-    const own = pointsOf(resource, sender.service, rejected)
-    told.set(key, { namespace, pod, process: sender.process, points: [...before, ...own] })
+    const { process, service } = sender
+    const key = JSON.stringify([namespace, pod, process])
+    const before = told.get(key)
+    const unread: Rejections = new Map()
+    const points = [...(before?.points ?? []), ...pointsOf(resource, service, unread)]
+    for (const [reason, by] of unread) count(rejected, reason, by)
+    const [unreadable = before?.unreadable] = unread.keys()
+    const more = unreadable === undefined ? {} : { unreadable }
+    told.set(key, { namespace, pod, process, points, ...more })
   }
   let taken = 0
   for (const measurements of told.values()) {

@@ -30,6 +30,14 @@ interface Process {
   covered?: Sample['covered']
 }
 
+/** What there is in an export. */
+interface Read {
+  readonly samples: readonly Sample[]
+  readonly ended: readonly Pick<Sample, 'metric' | 'labels'>[]
+  readonly refused: Map<string, number>
+  readonly taken: number
+}
+
 interface Failure {
   readonly code: 'timeout' | 'bad-response' | 'too-large'
   readonly message: string
@@ -72,36 +80,45 @@ export class Measuring {
   }
 
   measure(processes: Processes, told: PushMeasurements): MeasurementsOutcome {
-    const { clock, name, sink } = this.#deps
-    const heardMs = clock.monotonicMs()
+    const heardMs = this.#deps.clock.monotonicMs()
     const process = this.#processOf(processes, told, heardMs)
     if (process === undefined) return NO_ROOM
     const others = seriesBeside(processes, process)
     const { samples, refused, ...read } = this.#read(process, others, told)
-    let { taken, quarrel } = read
+    const { taken, quarrel } = read
     const ended = process.streams.settle(heardMs - this.#limits.maxAge)
     process.heardMs = heardMs
-    if (taken > 0 || told.points.length === 0) process.takenMs = heardMs
-    if (process.quarrelUntilMs <= heardMs && quarrel === undefined) {
-      if (heardMs - process.takenMs >= this.#limits.goneAfter) {
-        process.isForgotten ||= ended.length > 0
-        return this.#deaf(process, refused)
-      }
-      const { origin, isForgotten: complete } = process
-      const batch = { source: name, origin, atMs: clock.nowMs(), samples, ended, complete }
-      process.state = 'reporting'
-      process.isForgotten = false
-      for (const [reason, count] of sink.write(batch).refused) {
-        refuse(refused, `not stored: ${reason}`, count)
-        taken -= Math.min(taken, count)
-        // The store keeps none of it. The next export may be of a part of its series, and find room.
-        if (reason === 'too-many-series') quarrel = { code: 'too-large', message: STORE_IS_FULL }
-      }
-      if (quarrel === undefined) return { outcome: 'taken', taken, refused }
-    }
+    const isEmpty = told.points.length === 0 && told.unreadable === undefined
+    if (taken > 0 || isEmpty) process.takenMs = heardMs
     if (quarrel !== undefined) this.#quarrel(process, quarrel, heardMs)
-    refuse(refused, 'not stored, as other points of its process are refused', taken)
-    return { outcome: 'taken', taken: 0, refused }
+    if (heardMs < process.quarrelUntilMs) return nothingTaken(process, refused, taken)
+    if (heardMs - process.takenMs < this.#limits.goneAfter)
+      return this.#store(process, { samples, ended, refused, taken })
+    // It sends, and for long nothing of it could be taken: its clock may be wrong.
+    const [message = told.unreadable ?? ''] = refused.keys()
+    this.#fail(process, { code: 'bad-response', message }, process.state === 'reporting')
+    process.isForgotten ||= ended.length > 0
+    return { outcome: 'taken', taken, refused }
+  }
+
+  #store(process: Process, { samples, ended, refused, taken }: Read): MeasurementsOutcome {
+    const { clock, name, sink } = this.#deps
+    const { origin, isForgotten: complete } = process
+    const batch = { source: name, origin, atMs: clock.nowMs(), samples, ended, complete }
+    const written = sink.write(batch)
+    if (written.refused.has('too-many-series')) {
+      // The store keeps none of it. Its next export may be of a part of its series, and find room.
+      this.#quarrel(process, STORE_IS_FULL, clock.monotonicMs())
+      return nothingTaken(process, refused, taken)
+    }
+    process.state = 'reporting'
+    process.isForgotten = false
+    let stored = taken
+    for (const [reason, count] of written.refused) {
+      refuse(refused, `not stored: ${reason}`, count)
+      stored -= Math.min(stored, count)
+    }
+    return { outcome: 'taken', taken: stored, refused }
   }
 
   /** Finds those that fell silent: replaced by another process since, or failing. */
@@ -174,13 +191,6 @@ export class Measuring {
     return others + process.streams.size + seriesCount(point) > seriesPerPod
       ? { quarrel: `the pod has more than ${seriesPerPod} series (seriesPerPod)` }
       : outcome
-  }
-
-  /** It sends, and for long nothing of it could be taken: its clock may be wrong. */
-  #deaf(process: Process, refused: Map<string, number>): MeasurementsOutcome {
-    const [message = ''] = refused.keys()
-    this.#fail(process, { code: 'bad-response', message }, process.state === 'reporting')
-    return { outcome: 'taken', taken: 0, refused }
   }
 
   #processOf(processes: Processes, told: PushMeasurements, nowMs: number): Process | undefined {
@@ -273,10 +283,22 @@ const NO_ROOM = {
   reason: 'limit',
   message: `more than ${PROCESSES_MAX} processes of the pod report (or one by ever new names)`,
 } as const
-const STORE_IS_FULL = 'limits.series is reached: none of its series is kept'
+const STORE_IS_FULL = {
+  code: 'too-large',
+  message: 'limits.series is reached: none of its series is kept',
+} as const
 
 function silenceOf(silentMs: number): Failure {
   return { code: 'timeout', message: `no report for ${Math.round(silentMs / 1000)} s` }
+}
+
+function nothingTaken(
+  { failure }: Process,
+  refused: Map<string, number>,
+  taken: number,
+): MeasurementsOutcome {
+  refuse(refused, `not stored, as its process fails: ${failure?.message ?? ''}`, taken)
+  return { outcome: 'taken', taken: 0, refused }
 }
 
 function refuse(refused: Map<string, number>, reason: string, count: number): void {

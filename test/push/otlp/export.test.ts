@@ -190,8 +190,10 @@ test.each<[string, object, RegExp]>([
     /belongs to histograms/,
   ],
 ])('%s is refused with the reason, and the others are taken', (_, metric, why) => {
-  const { points, response, counted } = taken([resource([metric, gauge({}, 'other')])])
-  expect(points).toMatchObject([{ metric: 'other' }])
+  const { told, response, counted } = taken([resource([metric, gauge({}, 'other')])])
+  expect(told).toMatchObject([
+    { points: [{ metric: 'other' }], unreadable: expect.stringMatching(why) },
+  ])
   expect(response.partialSuccess?.rejectedDataPoints).toBe('1')
   expect(response.partialSuccess?.errorMessage).toMatch(why)
   expect(Object.fromEntries(counted)).toEqual({ accepted: 1, refused: 1 })
