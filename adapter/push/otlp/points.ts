@@ -85,7 +85,7 @@ const KINDS: readonly (SampleKind | undefined)[] = [undefined, 'delta', 'cumulat
 
 /** What a metric's points are, or why they cannot be taken. */
 function streamOf({ name, unit, gauge, sum, histogram, data }: Metric): Stream | string {
-  if (name === '') return 'a metric without a name'
+  if (!/[a-zA-Z0-9:]/.test(name)) return 'a metric without a name'
   if (name.length + unit.length > NAME_MAX)
     return `its name and unit have more than ${NAME_MAX} characters`
   if (gauge !== undefined)
@@ -173,6 +173,7 @@ function labelsOf({ attributes }: Point, common: Labels): Labels | string {
     const shown = JSON.stringify(key.slice(0, SHOWN_MAX))
     const text = textOf(value)
     if (text === undefined) return `attribute ${shown} is no text, number or boolean`
+    if (key === '') return 'an attribute without a name'
     const plain = labelName(key)
     const name = OWN.has(plain) ? `exported_${plain}` : plain
     if (name.length > TEXT_MAX || text.length > TEXT_MAX)

@@ -151,6 +151,12 @@ test.each<[string, object, RegExp]>([
   ['no value', gauge({ asInt: undefined }), /queue.depth: a point without a value/],
   ['no time', gauge({ timeUnixNano: '0' }), /time_unix_nano is missing/],
   ['no name', gauge({}, ''), /a metric without a name/],
+  ['no name that is one', gauge({}, '/_/'), /a metric without a name/],
+  [
+    'an attribute of no name',
+    gauge({ attributes: [{ key: '', value: { stringValue: 'a' } }] }),
+    /an attribute without a name/,
+  ],
   ['too few buckets', histogram({ ...BUCKETS, explicitBounds: [1] }), /1 bounds have 3 buckets/],
   ['buckets of another count', histogram({ ...BUCKETS, count: '8' }), /do not add up to its count/],
   [
