@@ -12,10 +12,10 @@ import type { ReporterStart, ReporterSubject } from './reporterServer.ts'
 import { DETECT, SUBJECTS } from './reporterServer.ts'
 
 const IN_FLIGHT = 16
-const ROUNDS = 16
+const ROUNDS = 12
 const ROUND_MS = 300
 /** Until the compiler, whose time counts as well, has nothing to do any more. */
-const WARM_UP_MS = 4000
+const WARM_UP_MS = 2500
 /** Of a streaming call, each answered. */
 const MESSAGES = 50
 const FRAME = Buffer.alloc(200, 'x')
