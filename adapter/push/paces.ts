@@ -1,4 +1,5 @@
 import { status } from '@grpc/grpc-js'
+import type { Caller } from './caller.ts'
 import { Refusal } from './refusal.ts'
 
 interface Pace {
@@ -35,6 +36,12 @@ export class Paces {
       `${pod} may send ${this.#perSecond} reports a second: send again in ${waitMs} ms`,
       waitMs,
     )
+  }
+
+  /** The same for a caller that is one pod, so that it can be asked before what it sends is read. */
+  passCaller({ namespaces, pod }: Caller, nowMs: number): void {
+    const [namespace] = namespaces ?? []
+    if (namespace !== undefined && pod !== undefined) this.pass(`${namespace}/${pod}`, nowMs)
   }
 
   #makeRoom(): void {

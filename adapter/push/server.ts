@@ -48,8 +48,10 @@ export async function createPushServer(deps: PushServerDeps): Promise<PushServer
     Reports: streaming(deps, take, open),
   })
   const metrics = unread(await loadMetricsService(), await loadExportType(), PARTS_MAX)
-  const takeOtlp: Take<ExportRequest, ExportResponse> = (request, caller) =>
-    takeExport(request, caller, deps, paces)
+  const takeOtlp: Take<ExportRequest, ExportResponse> = (message, caller) => {
+    paces.passCaller(caller, clock.monotonicMs())
+    return takeExport(message.read(), caller, deps, paces)
+  }
   server.addService(metrics, { Export: unary(deps, takeOtlp, trailersOf) })
   const port = deps.open(server)
   return {
@@ -70,14 +72,15 @@ export async function createPushServer(deps: PushServerDeps): Promise<PushServer
 type Reports = ServerDuplexStream<Unread<ReportRequest>, ReportResponse>
 
 type Take<Request = ReportRequest, Response = ReportResponse> = (
-  request: Request,
+  message: Unread<Request>,
   caller: Caller,
 ) => Response
 
 /** Counts a report or throws `Refusal`. */
 function taker(deps: PushServerDeps, paces: Paces): Take {
   const { receiver, clock, observe } = deps
-  return (request, caller) => {
+  return (message, caller) => {
+    const request = message.read()
     const { namespace, pod } = podOf(caller, request)
     paces.pass(`${namespace}/${pod}`, clock.monotonicMs())
     const told = receiver.report({ ...reportOf(request), namespace, pod })
@@ -105,7 +108,7 @@ function unary<Request, Response>(
     let response: Response | undefined
     try {
       const caller = await callerOf(deps.proof, shownBy(call))
-      response = take(call.request.read(), caller)
+      response = take(call.request, caller)
     } catch (thrown) {
       refusal = refusalOf(thrown, deps)
     }
@@ -129,7 +132,7 @@ function streaming(
       try {
         const request = message.read()
         sequence = request.sequence
-        await write(take(request, await callerOf(deps.proof, shownBy(call))))
+        await write(take({ read: () => request }, await callerOf(deps.proof, shownBy(call))))
       } catch (thrown) {
         const { code, message, retryMs } = refusalOf(thrown, deps)
         const when = retryMs === undefined ? {} : { retryAfterMs: Math.ceil(retryMs) }

@@ -47,6 +47,7 @@ export async function otlpOverHttp(deps: ExportDeps): Promise<RequestListener> {
       commonName: commonNameOf(request),
       authorization: request.headers.authorization ?? '',
     })
+    paces.passCaller(caller, deps.clock.monotonicMs())
     const leave = reading.enter(caller)
     try {
       const body = await unpacked(request, await bodyOf(request))

@@ -25,7 +25,11 @@ const tokens: Proof = {
   },
 }
 
-async function start(answer?: MeasurementsOutcome, proof: Proof = { kind: 'none' }) {
+async function start(
+  answer?: MeasurementsOutcome,
+  proof: Proof = { kind: 'none' },
+  reportsPerSecond = 2,
+) {
   const told: PushMeasurements[] = []
   const port = await startOtlp({
     receiver: {
@@ -37,7 +41,7 @@ async function start(answer?: MeasurementsOutcome, proof: Proof = { kind: 'none'
       },
     },
     proof,
-    reportsPerSecond: 2,
+    reportsPerSecond,
   })
   closers.push(port.close)
   return { told, ...port }
@@ -145,7 +149,7 @@ test('who is refused reads so, however much of the body is still to come', async
 })
 
 test('a pod that sends slowly keeps no other out', async () => {
-  const { url, post, outcomes } = await start(undefined, tokens)
+  const { url, post, outcomes } = await start(undefined, tokens, 1000)
   const headers = [
     'POST /v1/metrics HTTP/1.1',
     'host: x',
@@ -183,6 +187,15 @@ test('an upload that its sender breaks off is no fault of ours, and gives its pl
   expect(new Set(outcomes)).toEqual(new Set(['cancelled']))
   expect(log.entries).toEqual([])
   expect((await post(TEXT)).status).toBe(200)
+})
+
+test('what a pod that is too quick sends is not even read', async () => {
+  const { post } = await start(undefined, tokens)
+  const statuses = []
+  for (let sent = 0; sent < 6; sent += 1)
+    statuses.push((await post('{', { authorization: 'Bearer v-0' })).status)
+  expect(statuses.slice(0, 4)).toEqual([400, 400, 400, 400])
+  expect(statuses.at(-1)).toBe(429)
 })
 
 test('what goes by says when to come again', async () => {
