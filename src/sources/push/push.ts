@@ -2,7 +2,6 @@ import { TidelineError } from '../../errors.ts'
 import type { Target } from '../../model.ts'
 import type {
   MeasurementsOutcome,
-  PushInlet,
   PushMeasurements,
   PushOutcome,
   PushReceiver,
@@ -10,22 +9,18 @@ import type {
   SourceDeps,
   SourceType,
 } from '../../ports.ts'
-import { failureOf } from '../failure.ts'
+import { accountsOf, forgetInstances, INSTANCES_MAX, instanceOf } from './accounts.ts'
+import type { Account } from './accounts.ts'
 import { mistakeOf, podMistake, senderMistake } from './check.ts'
 import { pushConfigSchema } from './config.ts'
 import type { PushConfig } from './config.ts'
 import { Coverage } from './coverage.ts'
 import { AHEAD_MAX_MS } from './points.ts'
-import { beginAnew, Measuring } from './processes.ts'
-import type { Processes } from './processes.ts'
+import { watchPods } from './pods.ts'
+import { Measuring } from './processes.ts'
 import { samplesOf, seriesCount } from './samples.ts'
-import { Sequences } from './sequences.ts'
 import { OTHERS, Unheard } from './unheard.ts'
 
-/** Processes of one pod that report within `maxAge`. */
-const INSTANCES_MAX = 16
-const DISCOVERY_RETRY_MS = 5000
-const DISCOVERY = 'discovery'
 const TOO_MANY_PODS = {
   code: 'too-large',
   message: 'more pods report than may (podsMax)',
@@ -46,38 +41,6 @@ export const pushSource: SourceType<PushConfig> = {
     const receiver = new Receiver(config, deps)
     return { run: (signal) => receiver.run(signal) }
   },
-}
-
-interface Instance {
-  readonly sequences: Sequences
-  heardMs: number
-}
-
-type Instances = Map<string, Instance>
-
-/** What was counted of one pod: reports by instance, measurements by process. */
-interface Account {
-  readonly instances: Instances
-  readonly processes: Processes
-}
-
-interface Ledger {
-  readonly source: string
-  readonly accounts: Map<string, Account>
-}
-
-/**
- * What was counted, by pod. A source that was only changed keeps its series, so its next life must know which
- * reports are in them; what the two have in common is where the reports come in, and the name.
- */
-const ledgers = new WeakMap<PushInlet, Ledger>()
-
-function accountsOf({ pushed, name }: SourceDeps): Map<string, Account> {
-  const known = pushed === undefined ? undefined : ledgers.get(pushed)
-  const ledger = known?.source === name ? known : { source: name, accounts: new Map() }
-  if (pushed !== undefined) ledgers.set(pushed, ledger)
-  for (const { processes } of ledger.accounts.values()) beginAnew(processes)
-  return ledger.accounts
 }
 
 interface Pod extends Account {
@@ -113,7 +76,10 @@ class Receiver implements PushReceiver {
     if (pushed === undefined)
       throw new TidelineError('not-configured', 'nothing listens for reports: write spec.push')
     const detach = signal.aborted ? () => undefined : pushed.attach(this)
-    const discovering = this.#discover(signal)
+    const { pods } = this.#config
+    const tell = (targets: readonly Target[]) => this.#publish(targets)
+    const discovering =
+      pods === undefined ? Promise.resolve() : watchPods(pods, this.#deps, tell, signal)
     try {
       while (!signal.aborted) {
         await clock.sleep(Math.max(20, this.#config.goneAfter / 4), signal)
@@ -154,7 +120,8 @@ class Receiver implements PushReceiver {
     const origin = `${report.namespace}/${report.pod}`
     const monotonicMs = clock.monotonicMs()
     const pod = this.#podOf(origin, monotonicMs)
-    const instance = pod === undefined ? undefined : this.#instanceOf(pod, report, monotonicMs)
+    const instance =
+      pod === undefined ? undefined : instanceOf(pod.instances, report, monotonicMs, this.#keepMs())
     if (pod === undefined) return refused('limit', TOO_MANY_PODS.message)
     if (instance === undefined) {
       const message = `more than ${INSTANCES_MAX} processes of the pod report`
@@ -256,25 +223,6 @@ class Receiver implements PushReceiver {
     return pod
   }
 
-  #instanceOf(pod: Pod, report: PushReport, heardMs: number): Instance | undefined {
-    const known = pod.instances.get(report.instance)
-    if (known !== undefined) {
-      known.heardMs = heardMs
-      return known
-    }
-    // An instance is remembered for as long as a retry of a report of its would be taken.
-    this.#forget(pod.instances, heardMs)
-    if (pod.instances.size >= INSTANCES_MAX) return undefined
-    const instance = { sequences: new Sequences(), heardMs }
-    pod.instances.set(report.instance, instance)
-    return instance
-  }
-
-  #forget(instances: Instances, nowMs: number): void {
-    for (const [name, { heardMs }] of instances)
-      if (nowMs - heardMs > this.#config.maxAge + AHEAD_MAX_MS) instances.delete(name)
-  }
-
   #look(nowMs: number): void {
     const { goneAfter, maxAge } = this.#config
     for (const [origin, pod] of this.#pods) {
@@ -296,7 +244,7 @@ class Receiver implements PushReceiver {
     this.#unheard.look(nowMs)
     for (const [origin, { instances, processes }] of this.#ledger) {
       if (this.#pods.has(origin)) continue
-      this.#forget(instances, nowMs)
+      forgetInstances(instances, nowMs, this.#keepMs())
       this.#measuring.look(processes, nowMs)
       if (instances.size === 0 && processes.size === 0) this.#ledger.delete(origin)
     }
@@ -318,32 +266,13 @@ class Receiver implements PushReceiver {
     this.#deps.sink.end(this.#deps.name, origin)
   }
 
-  async #discover(signal: AbortSignal): Promise<void> {
-    const { discovery, clock, name, sink } = this.#deps
-    const { pods } = this.#config
-    if (pods === undefined) return
-    const failed = ({ code, message }: TidelineError) =>
-      sink.fail(name, DISCOVERY, { code, message, atMs: clock.nowMs() })
-    if (discovery === undefined) {
-      const message = 'pods are found through a cluster, and there is none: leave pods out'
-      failed(new TidelineError('not-configured', message))
-      return
-    }
-    const query = { ...pods, port: 1, path: '/', scheme: 'http' } as const
-    while (!signal.aborted) {
-      try {
-        await discovery.watch(query, (targets) => this.#publish(targets, signal), signal)
-      } catch (thrown) {
-        if (!signal.aborted) failed(failureOf(thrown))
-      }
-      await clock.sleep(DISCOVERY_RETRY_MS, signal)
-    }
+  /** An instance is remembered for as long as a retry of a report of its would be taken. */
+  #keepMs(): number {
+    return this.#config.maxAge + AHEAD_MAX_MS
   }
 
-  #publish(targets: readonly Target[], signal: AbortSignal): void {
-    if (signal.aborted) return
-    const { clock, name, sink } = this.#deps
-    sink.end(name, DISCOVERY)
+  #publish(targets: readonly Target[]): void {
+    const { clock } = this.#deps
     const before = this.#present
     this.#present = new Set(targets.map(({ id }) => id))
     for (const origin of this.#present) {
