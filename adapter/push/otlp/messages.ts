@@ -3,7 +3,7 @@ import type { ServiceDefinition } from '@grpc/grpc-js'
 import { load } from '@grpc/proto-loader'
 import { join } from 'node:path'
 import protobuf from 'protobufjs'
-import type { Type } from 'protobufjs'
+import type { Root, Type } from 'protobufjs'
 import { countMessages } from '../unread.ts'
 import { checkJson } from './strictJson.ts'
 
@@ -103,15 +103,17 @@ export interface Encoding {
 export const PARTS_MAX = 200_000
 
 export async function loadExportType(): Promise<Type> {
-  const root = await new protobuf.Root().load(join(FOLDER, 'otlp.proto'))
-  return root.lookupType(`${PACKAGE}.ExportMetricsServiceRequest`)
+  return (await rootOf('otlp.proto')).lookupType(`${PACKAGE}.ExportMetricsServiceRequest`)
+}
+
+function rootOf(file: string): Promise<Root> {
+  return new protobuf.Root().load(join(FOLDER, file))
 }
 
 export async function loadEncodings(): Promise<readonly Encoding[]> {
   const request = await loadExportType()
-  const { root } = request
-  const response = root.lookupType(`${PACKAGE}.ExportMetricsServiceResponse`)
-  const status = root.lookupType(`${PACKAGE}.Status`)
+  const response = request.root.lookupType(`${PACKAGE}.ExportMetricsServiceResponse`)
+  const status = (await rootOf('status.proto')).lookupType('google.rpc.Status')
   const plain = (message: ReturnType<typeof request.decode>) =>
     request.toObject(message, FORM) as ExportRequest
   const json = (value: unknown) => Buffer.from(JSON.stringify(value))
