@@ -7,11 +7,13 @@ import { counterIncrease } from './rate.ts'
  * What a window says of one series.
  * - `value`: and `dataMs`, the time of the newest point in it;
  * - `warming-up`: there are points, too few for the function;
+ * - `interrupted`: the same, as what was told of the time before is lost since;
  * - `empty`: no point in the window.
  */
 export type WindowResult =
   | { readonly state: 'value'; readonly value: number; readonly dataMs: number }
   | { readonly state: 'warming-up' }
+  | { readonly state: 'interrupted' }
   | { readonly state: 'empty' }
 
 const WARMING_UP: WindowResult = { state: 'warming-up' }

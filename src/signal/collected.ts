@@ -41,6 +41,8 @@ function evaluateCovered(
   const endMs = series.timeAt(whole - 1)
   const durationMs = Math.min(window.durationMs, endMs - fromMs)
   const leastMs = Math.min(KNOWN_SHARE_MIN * window.durationMs, KNOWN_MAX_MS)
-  if (durationMs < leastMs) return { state: 'warming-up' }
+  // One that was told before has not just joined: it is missed.
+  if (durationMs < leastMs)
+    return { state: series.timeAt(0) <= fromMs ? 'interrupted' : 'warming-up' }
   return evaluateWindow(series, { ...window, durationMs }, endMs)
 }

@@ -104,7 +104,8 @@ function settle(signal: Signal, state: SignalState, view: SeriesView, seen: Seen
   const { fresh, stale, warmingUp } = observed.counts
   // Pods that join are no gap in what is known; but where nothing was known yet, as after a start of ours, a
   // sum over the few that are quickest would be too low.
-  const young = state.last.has(key) ? 0 : warmingUp
+  const { interrupted } = observed
+  const young = state.last.has(key) ? interrupted : warmingUp
   const silent = silentSeries(group, seen.silent.length)
   const parts = fresh + stale + young + silent
   const covered = fresh > 0 && fresh >= signal.combine.minCoverage * parts
@@ -120,11 +121,11 @@ function settle(signal: Signal, state: SignalState, view: SeriesView, seen: Seen
     const reading = { state: 'absent', labels, reason: 'no-observations', cause, why } as const
     return applyMissingPolicy(reading, signal.whenAbsent, last, nowMs)
   }
-  const cause =
-    stale + silent > 0
-      ? staleCause(signal, view, seen)
-      : `the window of ${seconds(signal.window.durationMs)} holds too few points yet`
-  if (stale + silent > 0 && last !== undefined) {
+  const isMissed = stale + silent + interrupted > 0
+  const cause = isMissed
+    ? staleCause(signal, view, seen)
+    : `the window of ${seconds(signal.window.durationMs)} holds too few points yet`
+  if (isMissed && last !== undefined) {
     const { value: lastValue, dataMs } = last
     const ageMs = nowMs - dataMs
     const reading = { state: 'stale', labels, lastValue, dataMs, ageMs, cause, why } as const
@@ -171,7 +172,8 @@ function silentTargets(signal: Signal, view: SeriesView): readonly string[] {
 
 function staleCause(signal: Signal, view: SeriesView, seen: Seen): string {
   const { group, observed, silent, nowMs } = seen
-  const { stale, fresh } = observed.counts
+  const { counts, interrupted } = observed
+  const { stale, fresh } = counts
   const origins = view.origins(signal.selection.source)
   const late = new Set(
     group.series.filter((one) => isStale(one, signal, nowMs)).map((one) => one.origin),
@@ -180,6 +182,7 @@ function staleCause(signal: Signal, view: SeriesView, seen: Seen): string {
   const heads = [
     ...(stale > 0 ? [old] : []),
     ...(silent.length > 0 ? [`${silent.length} targets never answered`] : []),
+    ...(interrupted > 0 ? [`${interrupted} series lost what they told, and warm up again`] : []),
   ]
   const failures = [...late, ...silent].map((origin) => failureText(origin, origins.get(origin)))
   const told = failures.filter((text) => text !== undefined)

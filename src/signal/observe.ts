@@ -11,6 +11,8 @@ export interface Observed {
   /** Time of the oldest point the value stands on. */
   readonly dataMs: number
   readonly counts: Why['series']
+  /** Of those that warm up how many do so again, as what they told was lost on the way. */
+  readonly interrupted: number
   /** Why series that are there cannot be made into a value. */
   readonly flaw?: string
 }
@@ -32,6 +34,7 @@ export function observe(signal: Signal, group: Group, nowMs: number): Observed {
   if (histograms !== undefined) return observeQuantile(signal, histograms, nowMs)
   if (values.length < series.length) values = new Float64Array(series.length * 2)
   const counts = { fresh: 0, stale: 0, warmingUp: 0 }
+  let interrupted = 0
   let dataMs = Infinity
   for (const one of series) {
     if (isStale(one, signal, nowMs)) {
@@ -41,14 +44,16 @@ export function observe(signal: Signal, group: Group, nowMs: number): Observed {
     const result = evaluateCollected(one, signal.window)
     if (result.state !== 'value') {
       counts.warmingUp += 1
+      if (result.state === 'interrupted') interrupted += 1
       continue
     }
     values[counts.fresh] = result.value
     counts.fresh += 1
     if (result.dataMs < dataMs) dataMs = result.dataMs
   }
-  if (counts.fresh === 0) return { value: undefined, dataMs: NaN, counts }
-  return { value: combine(signal.combine.function, values, counts.fresh), dataMs, counts }
+  if (counts.fresh === 0) return { value: undefined, dataMs: NaN, counts, interrupted }
+  const value = combine(signal.combine.function, values, counts.fresh)
+  return { value, dataMs, counts, interrupted }
 }
 
 /** Sums and counts, and buckets, are counters: what they grew by in the window is what was observed in it. */
@@ -60,6 +65,7 @@ function rateOver({ window }: Signal): Signal['window'] {
 function observeMean(signal: Signal, { pairs, alone }: MeanParts, nowMs: number): Observed {
   const window = rateOver(signal)
   const counts = { fresh: 0, stale: 0, warmingUp: 0 }
+  let interrupted = 0
   let dataMs = Infinity
   let sum = 0
   let count = 0
@@ -72,6 +78,7 @@ function observeMean(signal: Signal, { pairs, alone }: MeanParts, nowMs: number)
     const counted = evaluateCollected(pair.count, window)
     if (summed.state !== 'value' || counted.state !== 'value') {
       counts.warmingUp += 2
+      if (summed.state === 'interrupted' || counted.state === 'interrupted') interrupted += 2
       continue
     }
     counts.fresh += 2
@@ -89,7 +96,7 @@ function observeMean(signal: Signal, { pairs, alone }: MeanParts, nowMs: number)
     counts.fresh += 1
     dataMs = Math.min(dataMs, one.lastMs)
   }
-  const seen = { dataMs: counts.fresh === 0 ? NaN : dataMs, counts }
+  const seen = { dataMs: counts.fresh === 0 ? NaN : dataMs, counts, interrupted }
   const { metric } = signal.selection
   if (unpaired > 0) {
     const flaw = `${unpaired} series of ${metric} lack the _sum or _count that belongs to them`
@@ -110,6 +117,7 @@ function observeQuantile(
   const window = rateOver(signal)
   const counts = { fresh: 0, stale: 0, warmingUp: 0 }
   const merged = new Map<number, { value: number; parts: number }>()
+  let interrupted = 0
   let dataMs = Infinity
   let parts = 0
   for (const buckets of histograms) {
@@ -120,6 +128,7 @@ function observeQuantile(
     const results = buckets.map(({ series }) => evaluateCollected(series, window))
     if (results.some(({ state }) => state !== 'value')) {
       counts.warmingUp += buckets.length
+      if (results.some(({ state }) => state === 'interrupted')) interrupted += buckets.length
       continue
     }
     counts.fresh += buckets.length
@@ -132,12 +141,13 @@ function observeQuantile(
       dataMs = Math.min(dataMs, result.dataMs)
     }
   }
-  if (counts.fresh === 0) return { value: undefined, dataMs: NaN, counts }
+  if (counts.fresh === 0) return { value: undefined, dataMs: NaN, counts, interrupted }
   const common = [...merged].filter(([, bucket]) => bucket.parts === parts)
   const shared = common.map(([le, { value }]) => ({ le, value }))
   const flaw =
     shared.length < 2 || !shared.some(({ le }) => le === Infinity)
       ? { flaw: `the histograms of ${signal.selection.metric} do not share +Inf and another bound` }
       : {}
-  return { value: histogramQuantile(signal.window.quantile, shared), dataMs, counts, ...flaw }
+  const value = histogramQuantile(signal.window.quantile, shared)
+  return { value, dataMs, counts, interrupted, ...flaw }
 }
