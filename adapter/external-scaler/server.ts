@@ -41,7 +41,10 @@ const OPTIONS = {
   'grpc.max_connection_age_grace_ms': 60_000,
   'grpc.enable_channelz': 0,
 }
-/** KEDA drops a `true` that comes before it knows the metric, so it is said again. */
+/**
+ * KEDA drops a `true` that comes before it knows the metric, so it is said again. In an outage too: each one begins
+ * KEDA's cooldown anew, and KEDA 2.20 can take an error for inactivity (docs/keda.md).
+ */
 const REPEAT_TRUE_MS = 30_000
 
 /** The gRPC server that KEDA asks. Answers come from the board in memory; no call waits for anything. */

@@ -5,7 +5,10 @@ import { CallFault, unavailable } from './fault.ts'
 
 /** What one stream tells. */
 export interface Telling<Message> {
-  /** The message that is true now. Throws `CallFault`: `UNAVAILABLE` is waited out, any other ends the stream. */
+  /**
+   * The message that is true now. Throws `CallFault`: while it is `UNAVAILABLE` the one before stands and is told
+   * again in its time; any other ends the stream.
+   */
   now(): Message
   /** Time after which a message is told again though nothing changed; undefined: never. */
   repeatAfterMs(message: Message): number | undefined
@@ -78,7 +81,7 @@ export class Streams implements Component {
     call: ServerWritableStream<unknown, Message>,
     telling: Telling<Message>,
   ): Stream {
-    let told: string | undefined
+    let told: Message | undefined
     let toldMs = 0
     const finish = (fault: CallFault | undefined): void => {
       if (this.#open.delete(stream)) telling.ended(fault)
@@ -88,17 +91,17 @@ export class Streams implements Component {
         if (call.cancelled) return finish(undefined)
         if (call.writableNeedDrain) return
         try {
-          const message = telling.now()
-          const text = JSON.stringify(message)
+          const message = known(telling) ?? told
+          if (message === undefined) return
           const nowMs = this.#clock.monotonicMs()
           const again = telling.repeatAfterMs(message)
-          if (text === told && (again === undefined || nowMs - toldMs < again)) return
-          told = text
+          const isNew = JSON.stringify(message) !== JSON.stringify(told)
+          if (!isNew && (again === undefined || nowMs - toldMs < again)) return
+          told = message
           toldMs = nowMs
           call.write(message)
         } catch (thrown) {
           const fault = thrown instanceof CallFault ? thrown : internal()
-          if (fault.code === status.UNAVAILABLE) return
           finish(fault)
           call.emit('error', fault)
         }
@@ -111,6 +114,15 @@ export class Streams implements Component {
     call.once('cancelled', () => finish(undefined))
     call.once('close', () => finish(undefined))
     return stream
+  }
+}
+
+function known<Message>(telling: Telling<Message>): Message | undefined {
+  try {
+    return telling.now()
+  } catch (thrown) {
+    if (thrown instanceof CallFault && thrown.code === status.UNAVAILABLE) return undefined
+    throw thrown
   }
 }
 

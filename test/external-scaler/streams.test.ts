@@ -37,17 +37,35 @@ describe('StreamIsActive', () => {
     expect(heard.end).toBeUndefined()
   })
 
-  test('waits while nothing is known, and says nothing', async () => {
+  test('goes on repeating true while nothing is known, and never false', async () => {
     scaler.show(QUEUE, fresh(3))
     const heard = client.stream('StreamIsActive', ref())
     await until('the state on opening', () => heard.messages.length === 1)
     scaler.show(QUEUE, stale('the source is down'))
+    await scaler.clock.advance(30_000)
+    await until('the repetition', () => heard.messages.length === 2)
+    scaler.show(QUEUE, fresh(0))
+    await scaler.clock.advance(250)
+    await until('the state after the outage', () => heard.messages.length === 3)
+    scaler.show(QUEUE, stale('the source is down'))
+    await scaler.clock.advance(60_000)
+    scaler.show(QUEUE, fresh(3))
+    await scaler.clock.advance(250)
+    await until('the state after the second outage', () => heard.messages.length === 4)
+    expect(heard.messages).toEqual([YES, YES, NO, YES])
+    expect(heard.end).toBeUndefined()
+  })
+
+  test('says nothing of a signal that was never known', async () => {
+    scaler.show(QUEUE, stale('the source is down'))
+    const heard = client.stream('StreamIsActive', ref())
+    await until('the stream is there', () => scaler.clock.sleeping === 1)
+    await client.ask('Check', { service: '' })
     await scaler.clock.advance(60_000)
     scaler.show(QUEUE, fresh(0))
     await scaler.clock.advance(250)
-    await until('the state after the outage', () => heard.messages.length === 2)
-    expect(heard.messages).toEqual([YES, NO])
-    expect(heard.end).toBeUndefined()
+    await until('the first state', () => heard.messages.length === 1)
+    expect(heard.messages).toEqual([NO])
   })
 
   test('is open before the first evaluation', async () => {
