@@ -80,6 +80,14 @@ const scaledObjectPath = (name: string) =>
 const conditionOf = async (name: string, type: string) =>
   (await condition(world.plane, scaledObjectPath(name), type))?.status
 
+async function lastActive(name: string): Promise<number> {
+  const { status } = await world.plane.api<{ status: { lastActiveTime: string } }>(
+    'GET',
+    scaledObjectPath(name),
+  )
+  return Date.parse(status.lastActiveTime)
+}
+
 async function hpaIds(...names: string[]): Promise<unknown> {
   const found = names.map((name) =>
     world.plane.api<{ metadata: { uid: string } }>('GET', hpaOf(name)),
@@ -204,7 +212,12 @@ test("Redis killed: KEDA's fallback takes over where there is one, and goes when
   await becomes(() => conditionOf(GATEWAY, 'Fallback'), 'True')
   const why = world.kubectl('-n', 'vision', 'describe', 'scaledobject', WORKER)
   expect(why).toMatch(/signal vision\/frames-waiting has no fresh value: .*ECONNREFUSED/)
-  await stays(both, [5, 7], SEVERAL_LOOKS_MS / 2)
+  const before = await lastActive(WORKER)
+  await Promise.all([
+    stays(both, [5, 7], SEVERAL_LOOKS_MS / 2),
+    // It is told by push that it was active, so KEDA's cooldown does not run out in an outage.
+    becomes(async () => (await lastActive(WORKER)) > before, true),
+  ])
   await world.restartRedis()
   await setQueue(25)
   await becomes(both, [3, 3])
