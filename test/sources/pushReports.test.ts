@@ -289,7 +289,7 @@ describe('the rate that a store gives of reports', () => {
       await after(sequence)
       seen.push(rate())
     }
-    expect(seen.slice(0, 5)).toEqual(Array(5).fill({ state: 'warming-up' }))
+    expect(seen.slice(0, 5)).toEqual(Array(5).fill({ state: 'interrupted' }))
     for (const told of seen.slice(5)) expect(told).toMatchObject({ value: expect.closeTo(10, 9) })
   })
 

@@ -1,6 +1,6 @@
 import type { PushInlet, PushReport, SourceDeps } from '../../ports.ts'
-import { beginAnew } from './processes.ts'
-import type { Processes } from './processes.ts'
+import { beginAnew } from './process.ts'
+import type { Processes } from './process.ts'
 import { Sequences } from './sequences.ts'
 
 /** Processes of one pod that report within `maxAge`. */

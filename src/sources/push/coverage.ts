@@ -1,44 +1,39 @@
 import type { Sample } from '../../model.ts'
-import type { PushReport } from '../../ports.ts'
 
-interface Interval {
-  fromMs: number
-  untilMs: number
-}
+type Interval = NonNullable<Sample['covered']>
 
 /** Between reports that follow each other there may be so much; more is reports that are lost, or late. */
-const GAP_MAX_MS = 100
+export const GAP_MAX_MS = 100
 /** For so long it is not known yet whether what lacks is lost: the time before it is what is known. */
 const LATE_MAX_MS = 3000
 const INTERVALS_MAX = 16
 
 /**
- * Of which time a pod's reports tell: without gap, up to now. Before the first one that came here nothing is known,
+ * Of which time a sender's reports tell: without gap, up to now. Before the first one that came here nothing is known,
  * as after a start of ours; only where that is the first of its process there was nothing to tell.
  */
 export class Coverage {
   /** In order, apart by more than a gap. */
   #intervals: Interval[] = []
 
-  add({ sequence, startMs, endMs }: PushReport): NonNullable<Sample['covered']> {
+  /** Takes in the time that one more report is of, and gives what is known by now. `isFirst`: of its process. */
+  add(told: Interval, isFirst: boolean): Interval {
     // While no process ran there was nothing to tell either.
-    const began = sequence === 1
-    const before = this.#intervals.findLast(({ untilMs }) => untilMs <= startMs)?.untilMs
-    const added = { fromMs: began ? (before ?? -Infinity) : startMs, untilMs: endMs }
+    const before = this.#intervals.findLast(({ untilMs }) => untilMs <= told.fromMs)?.untilMs
+    let { fromMs, untilMs } = isFirst ? { ...told, fromMs: before ?? -Infinity } : told
     const apart: Interval[] = []
     for (const one of this.#intervals) {
-      const touches =
-        one.fromMs <= added.untilMs + GAP_MAX_MS && added.fromMs <= one.untilMs + GAP_MAX_MS
+      const touches = one.fromMs <= untilMs + GAP_MAX_MS && fromMs <= one.untilMs + GAP_MAX_MS
       if (!touches) apart.push(one)
       else {
-        added.fromMs = Math.min(added.fromMs, one.fromMs)
-        added.untilMs = Math.max(added.untilMs, one.untilMs)
+        fromMs = Math.min(fromMs, one.fromMs)
+        untilMs = Math.max(untilMs, one.untilMs)
       }
     }
-    this.#intervals = [...apart, added]
+    this.#intervals = [...apart, { fromMs, untilMs }]
       .toSorted((a, b) => a.untilMs - b.untilMs)
       .slice(-INTERVALS_MAX)
-    return this.#known(added)
+    return this.#known({ fromMs, untilMs })
   }
 
   #known(added: Interval): Interval {

@@ -44,7 +44,7 @@ function valueMistake(value: number | PushHistogram, counts: boolean): string | 
 export function samplesOfPoint(
   point: PushPoint,
   bucketMs: number,
-  covered?: Sample['covered'],
+  covered: NonNullable<Sample['covered']>,
 ): Sample[] {
   const { kind, startMs, endMs } = point
   if (kind !== 'delta') {
@@ -63,7 +63,7 @@ export function samplesOfPoint(
     values.map((value, index): Sample => {
       const timestampMs = ends[index] ?? NaN
       const at = { timestampMs, startMs: timestampMs - bucketMs }
-      return { ...part, kind, value, ...at, ...(covered === undefined ? {} : { covered }) }
+      return { ...part, kind, value, ...at, covered }
     }),
   )
 }

@@ -1,65 +1,17 @@
-import type { Sample } from '../../model.ts'
-import type { MeasurementsOutcome, PushMeasurements, PushPoint } from '../../ports.ts'
+import type { Batch } from '../../model.ts'
+import type { MeasurementsOutcome, PushMeasurements } from '../../ports.ts'
 import type { SourceDeps } from '../../ports.ts'
-import { AHEAD_MAX_MS, pointMistake, samplesOfPoint } from './points.ts'
+import { readExport, refuse } from './exports.ts'
+import type { Read } from './exports.ts'
+import { AHEAD_MAX_MS } from './points.ts'
+import { beginProcess, seriesBeside } from './process.ts'
+import type { Failure, Limits, Process, Processes } from './process.ts'
 import { Streams } from './streams.ts'
 
 /** Processes of one pod that are remembered. */
 const PROCESSES_MAX = 64
 /** For how long a process that fell silent may still be found to have been replaced. */
 const REMEMBERED_MS = 3_600_000
-
-/** One life of one process, and its origin in the store. */
-interface Process {
-  readonly origin: string
-  streams: Streams
-  /** The store has series that its streams do not know any more: those that it does not name next have ended. */
-  isForgotten: boolean
-  readonly sinceMs: number
-  heardMs: number
-  /** When anything in an export of it was last taken. */
-  takenMs: number
-  state: 'reporting' | 'failing' | 'ended'
-  /** What it fails of. */
-  failure?: Failure
-  /** Until then nothing of it is stored. */
-  quarrelUntilMs: number
-  /** It began while we listened, so there was nothing to count before. */
-  isNew: boolean
-  /** Of its series that there are now. */
-  covered?: Sample['covered']
-}
-
-/** What there is in an export. */
-interface Read {
-  readonly samples: readonly Sample[]
-  readonly ended: readonly Pick<Sample, 'metric' | 'labels'>[]
-  readonly refused: Map<string, number>
-  readonly taken: number
-}
-
-interface Failure {
-  readonly code: 'timeout' | 'bad-response' | 'too-large'
-  readonly message: string
-}
-
-/** A source begins a new life. What its store still has says itself of which time it tells. */
-export function beginAnew(processes: Processes): void {
-  for (const process of processes.values()) {
-    process.isNew = false
-    process.covered = undefined
-  }
-}
-
-/** What is known of the processes of one pod, by the name each gives itself. */
-export type Processes = Map<string, Process>
-
-export interface Limits {
-  readonly goneAfter: number
-  readonly maxAge: number
-  readonly bucket: number
-  readonly seriesPerPod: number
-}
 
 type Surroundings = Pick<SourceDeps, 'clock' | 'sink' | 'name' | 'log'>
 
@@ -84,16 +36,20 @@ export class Measuring {
     const process = this.#processOf(processes, told, heardMs)
     if (process === undefined) return NO_ROOM
     const others = seriesBeside(processes, process)
-    const { samples, refused, ...read } = this.#read(process, others, told)
-    const { taken, quarrel } = read
+    const nowMs = this.#deps.clock.nowMs()
+    const read = readExport(process, told, { limits: this.#limits, others, nowMs, heardMs })
+    const { taken, refused, quarrel } = read
     const ended = process.streams.settle(heardMs - this.#limits.maxAge)
     process.heardMs = heardMs
     const isEmpty = told.points.length === 0 && told.unreadable === undefined
     if (taken > 0 || isEmpty) process.takenMs = heardMs
     if (quarrel !== undefined) this.#quarrel(process, quarrel, heardMs)
-    if (heardMs < process.quarrelUntilMs) return nothingTaken(process, refused, taken)
-    if (heardMs - process.takenMs < this.#limits.goneAfter)
-      return this.#store(process, { samples, ended, refused, taken })
+    if (heardMs < process.quarrelUntilMs) {
+      // What is not stored now is not known later.
+      process.collections.forget()
+      return nothingTaken(process, refused, taken)
+    }
+    if (heardMs - process.takenMs < this.#limits.goneAfter) return this.#store(process, read, ended)
     // It sends, and for long nothing of it could be taken: its clock may be wrong.
     const [message = told.unreadable ?? ''] = refused.keys()
     this.#fail(process, { code: 'bad-response', message }, process.state === 'reporting')
@@ -101,7 +57,8 @@ export class Measuring {
     return { outcome: 'taken', taken, refused }
   }
 
-  #store(process: Process, { samples, ended, refused, taken }: Read): MeasurementsOutcome {
+  #store(process: Process, read: Read, ended: Batch['ended'] = []): MeasurementsOutcome {
+    const { samples, refused, taken } = read
     const { clock, name, sink } = this.#deps
     const { origin, isForgotten: complete } = process
     const batch = { source: name, origin, atMs: clock.nowMs(), samples, ended, complete }
@@ -147,52 +104,6 @@ export class Measuring {
     for (const process of processes.values()) if (process.state !== 'ended') this.#end(process)
   }
 
-  /** What of an export is new, and what cannot be taken. */
-  #read(process: Process, others: number, told: PushMeasurements) {
-    const { streams } = process
-    const { maxAge, bucket } = this.#limits
-    const nowMs = this.#deps.clock.nowMs()
-    const heardMs = this.#deps.clock.monotonicMs()
-    const refused = new Map<string, number>()
-    const samples: Sample[] = []
-    let quarrel: Failure | undefined
-    let taken = 0
-    streams.begin()
-    for (const point of told.points.toSorted((a, b) => a.endMs - b.endMs)) {
-      const mistake = pointMistake(point, nowMs, maxAge)
-      const outcome =
-        mistake === undefined
-          ? this.#lookAt(process, others, point)
-          : { late: `${point.metric}: ${mistake}` }
-      if (typeof outcome === 'object') {
-        const message = 'quarrel' in outcome ? outcome.quarrel : outcome.late
-        if ('quarrel' in outcome) quarrel ??= { code: 'bad-response', message }
-        refuse(refused, message, 1)
-        continue
-      }
-      taken += 1
-      streams.hear(point, heardMs)
-      if (outcome === 'repeated') continue
-      if (point.value === 'none') streams.end(point)
-      else {
-        const own = labelled(point, told)
-        const made = samplesOfPoint(own, bucket, cover(process, own))
-        streams.take(point, seriesNames(made), heardMs)
-        for (const sample of made) samples.push(sample)
-      }
-    }
-    return { samples, refused, taken, quarrel }
-  }
-
-  #lookAt(process: Process, others: number, point: PushPoint): ReturnType<Streams['look']> {
-    const { seriesPerPod } = this.#limits
-    const outcome = process.streams.look(point)
-    if (outcome !== 'new' || process.streams.has(point)) return outcome
-    return others + process.streams.size + seriesCount(point) > seriesPerPod
-      ? { quarrel: `the pod has more than ${seriesPerPod} series (seriesPerPod)` }
-      : outcome
-  }
-
   #processOf(processes: Processes, told: PushMeasurements, nowMs: number): Process | undefined {
     const known = processes.get(told.process)
     if (known !== undefined) return known
@@ -228,15 +139,9 @@ export class Measuring {
   }
 
   #begin(processes: Processes, told: PushMeasurements, nowMs: number): Process {
-    const pod = `${told.namespace}/${told.pod}`
-    const made: Process = {
-      origin: told.process === '' ? pod : `${pod}/${told.process}`,
-      ...{ streams: new Streams(this.#limits.maxAge), isForgotten: false },
-      ...{ sinceMs: nowMs, heardMs: nowMs, takenMs: -Infinity, state: 'reporting' },
-      quarrelUntilMs: -Infinity,
-      // Of those that are heard soon after a start of ours it is not known since when they count.
-      isNew: nowMs - this.#sinceMs > this.#limits.maxAge,
-    }
+    // Of those that are heard soon after a start of ours it is not known since when they count.
+    const isNew = nowMs - this.#sinceMs > this.#limits.maxAge
+    const made = beginProcess(told, { isNew, nowMs, maxAgeMs: this.#limits.maxAge })
     processes.set(told.process, made)
     return made
   }
@@ -244,8 +149,7 @@ export class Measuring {
   #quarrel(process: Process, failure: Failure, nowMs: number): void {
     const began = process.quarrelUntilMs <= nowMs
     process.quarrelUntilMs = nowMs + this.#limits.maxAge + AHEAD_MAX_MS
-    process.isNew = false
-    process.covered = undefined
+    process.collections.forget()
     // Its series end; the origin stays, failing, so that nobody takes the others for the whole.
     this.#deps.sink.end(this.#deps.name, process.origin)
     this.#fail(process, failure, began)
@@ -261,21 +165,9 @@ export class Measuring {
 
   #end(process: Process): void {
     process.state = 'ended'
-    process.isNew = false
-    process.covered = undefined
+    process.collections.forget()
     this.#deps.sink.end(this.#deps.name, process.origin)
   }
-}
-
-/** Takes in the time that a delta tells of. */
-function cover(process: Process, { kind, startMs, endMs }: PushPoint): Sample['covered'] {
-  if (kind !== 'delta') return undefined
-  const { fromMs = Infinity, untilMs = -Infinity } = process.covered ?? {}
-  process.covered = {
-    fromMs: process.isNew ? -Infinity : Math.min(fromMs, startMs ?? endMs),
-    untilMs: Math.max(untilMs, endMs),
-  }
-  return process.covered
 }
 
 const NO_ROOM = {
@@ -299,34 +191,4 @@ function nothingTaken(
 ): MeasurementsOutcome {
   refuse(refused, `not stored, as its process fails: ${failure?.message ?? ''}`, taken)
   return { outcome: 'taken', taken: 0, refused }
-}
-
-function refuse(refused: Map<string, number>, reason: string, count: number): void {
-  if (count > 0) refused.set(reason, (refused.get(reason) ?? 0) + count)
-}
-
-/** Series of the processes that lived while this one did; one that it replaced does not count. */
-function seriesBeside(processes: Processes, process: Process): number {
-  let count = 0
-  for (const other of processes.values())
-    if (other !== process && other.heardMs > process.sinceMs) count += other.streams.size
-  return count
-}
-
-function seriesNames(samples: readonly Sample[]): Pick<Sample, 'metric' | 'labels'>[] {
-  const names: Pick<Sample, 'metric' | 'labels'>[] = []
-  for (const { metric, labels } of samples) {
-    const last = names.at(-1)
-    if (last?.metric !== metric || last.labels !== labels) names.push({ metric, labels })
-  }
-  return names
-}
-
-function seriesCount({ value }: PushPoint): number {
-  return typeof value === 'object' ? value.counts.length + 2 : 1
-}
-
-/** Whose it is was proved, and is not what the sender writes. Frozen labels are found quicker in the store. */
-function labelled(point: PushPoint, { namespace, pod }: PushMeasurements): PushPoint {
-  return { ...point, labels: Object.freeze({ ...point.labels, namespace, pod }) }
 }

@@ -134,7 +134,9 @@ class Receiver implements PushReceiver {
       return refused('too-old', `sequence ${report.sequence} was overtaken by too many others`)
     if (monotonicMs < pod.fullUntilMs) return refused('limit', FULL)
     pod.coverage ??= new Coverage()
-    const samples = samplesOf(report, bucket, pod.coverage.add(report))
+    const told = { fromMs: report.startMs, untilMs: report.endMs }
+    const covered = pod.coverage.add(told, report.sequence === 1)
+    const samples = samplesOf(report, bucket, covered)
     this.#hear(pod, monotonicMs)
     this.#unheard.heard(origin)
     const written = sink.write({ source: name, origin, atMs: nowMs, samples, complete: false })

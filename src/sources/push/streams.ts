@@ -102,10 +102,10 @@ export class Streams {
     return point.kind === 'cumulative' ? this.#lookAtCount(known, point, point.value) : 'new'
   }
 
-  /** Remembers a point that was taken, and the series that it went to. */
-  take(point: PushPoint, series: readonly SeriesName[], heardMs: number): void {
+  /** Remembers a point that was taken, and the series that it went to. Gives the end of the one before it. */
+  take(point: PushPoint, series: readonly SeriesName[], heardMs: number): number | undefined {
     const { stream, kind, startMs, endMs, value } = point
-    if (value === 'none') return
+    if (value === 'none') return undefined
     const key = this.#keyOf(point)
     const before = this.#streams.get(key)
     const intervals = before?.intervals ?? []
@@ -123,6 +123,7 @@ export class Streams {
     this.#streams.set(key, { ...made, round: this.#round })
     this.#size += series.length - (before?.series.length ?? 0)
     this.#note(key, [...(this.#ended.get(key) ?? []), ...(before?.series ?? [])], series)
+    return before?.endMs
   }
 
   /** Notes that a stream was named again. */
