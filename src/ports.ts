@@ -330,7 +330,7 @@ export interface Stabilized {
   readonly cause: HoldCause
   /** What is expected of the value, where it is forecast. */
   readonly forecast?: Forecast
-  /** Present while `value` exceeds `observed`: since when, the earliest time it can fall, and why not now. */
+  /** Present while `value` exceeds `observed`: since when, until when some of it stays as the load is now, and why. */
   readonly hold?: { readonly untilMs: number; readonly fromMs: number; readonly reason: string }
   /** Where less than `value` is to be held for longer than `hold` says: how much, and at least until when. */
   readonly after?: { readonly value: number; readonly untilMs: number }

@@ -27,7 +27,8 @@ const PRIORS = [0, ...PLANS.map(() => PRIOR)]
 const HPA = PLANS.length
 /** The HPA's default window of 300 s, in slots. */
 const HPA_SLOTS = 20
-const WEIGH_EVERY = 60
+/** Slots between two comparisons of the plans. */
+export const WEIGH_EVERY = 60
 const LONGEST_MEMORY_SLOTS = 41_551
 
 /** Filled anew with each slot, so one of each does for all series. */

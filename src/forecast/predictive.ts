@@ -2,6 +2,7 @@ import type { Forecast } from '../model.ts'
 import type { HoldCause, Stabilized, Stabilizer, StabilizerState } from '../ports.ts'
 import { Predictor } from './predictor.ts'
 import { SLOT_MS } from './recent.ts'
+import { returnsText } from './returns.ts'
 import { SlidingMax } from './slidingMax.ts'
 import { Slots } from './slots.ts'
 import { LONGEST_START_MS, startInForce } from './startUp.ts'
@@ -221,20 +222,23 @@ function endOf(state: PredictiveState, cause: HoldCause, nowMs: number): number 
 }
 
 function reasonOf(
-  { predictor, startMs }: PredictiveState,
+  { predictor, slots, startMs }: PredictiveState,
   cause: HoldCause,
   { value, options }: Decision,
 ): string {
   if (cause === 'forecast-off')
     return 'highest value of the last 300 s (forecast off: worse than the same time yesterday)'
   if (cause === 'window') return `least window of ${options.minWindowMs / 1000} s`
-  const aheadS = (startMs + 30_000) / 1000
+  const aheadS = ((slotsOf(startMs) + 2) * SLOT_MS) / 1000
   const { upper } = predictor
-  const expected = `at most ${short(upper)} is expected in the next ${aheadS} s (95 %)`
+  const returns = predictor.returnsTo(value, slots.newest)
+  const before = returns === undefined ? '' : `${returnsText(returns)}; `
+  const expected = `${before}at most ${short(upper)} is expected in the next ${aheadS} s (95 %)`
   if (cause === 'bounded') return `${expected}; cut at maxHeadroom ${options.maxHeadroom}`
   if (predictor.usual > 0.5)
     return `${expected}; held for the usual 300 s, as nothing did better lately`
   if (value <= upper * 1.1) return expected
+  if (!predictor.experienced) return `${expected}; held above it, as little is known yet`
   return `${expected}; held above it, as earlier releases would have come too soon`
 }
 

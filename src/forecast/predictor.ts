@@ -9,10 +9,11 @@ import {
   YESTERDAY,
 } from './features.ts'
 import { nothingKnown, Pending } from './pending.ts'
-import { Plans } from './plans.ts'
+import { Plans, WEIGH_EVERY } from './plans.ts'
 import { PULSE_BINS, Pulses } from './pulses.ts'
 import { pinball, QuantileRegression } from './quantileRegression.ts'
 import { Recent } from './recent.ts'
+import { levelOf, type Returns, returnsOf } from './returns.ts'
 import { Season } from './season.ts'
 import type { Walk } from './walk.ts'
 
@@ -70,6 +71,10 @@ export class Predictor {
   #loss = 0
   #naiveLoss = 0
   #compared = 0
+  /** What was told of returns last; it is told minute by minute. */
+  #asked:
+    | { readonly minute: number; readonly level: number; readonly returns: Returns | undefined }
+    | undefined
 
   constructor({ startSlots, capacity }: PredictorOptions) {
     this.#horizon = startSlots + 2
@@ -114,6 +119,21 @@ export class Predictor {
     const weight = (1 - LOSS_KEEP ** this.#compared) / (1 - LOSS_KEEP)
     if (weight === 0) return { own: 0, seasonal: 0 }
     return { own: this.#loss / weight, seasonal: this.#naiveLoss / weight }
+  }
+
+  /** Plans were compared: before, what is planned is what is always planned at first. */
+  get experienced(): boolean {
+    return this.#count >= WEIGH_EVERY
+  }
+
+  /** Whether the load came back to what is `held` at the time of `slot`, the newest, before; where it did. */
+  returnsTo(held: number, slot: number): Returns | undefined {
+    const level = levelOf(held, this.#recent.minute)
+    if (level === undefined) return undefined
+    const minute = Math.floor(slot / 4)
+    if (this.#asked?.minute !== minute || this.#asked.level !== level)
+      this.#asked = { minute, level, returns: returnsOf(this.#season, slot, level) }
+    return this.#asked.returns
   }
 
   /** Slots seen. */

@@ -63,6 +63,26 @@ export class Season {
     this.#codes = codes
   }
 
+  /**
+   * Slots from `from` until the load was at least `level`: 0 where it was in the block of `from`, more than `most`
+   * where it never was in as many; undefined where a block until then is unknown. True to a block.
+   */
+  slotsUntil(level: number, from: number, most: number): number | undefined {
+    const codes = this.#codes
+    const code = codeOf(level)
+    const first = Math.floor(from / BLOCK_SLOTS)
+    if (first < this.#oldest) return undefined
+    let at = first % codes.length
+    for (let blocks = Math.floor((from + most) / BLOCK_SLOTS) - first, i = 0; i <= blocks; i++) {
+      const known = codes[at] ?? 0
+      if (known === 0) return undefined
+      // The end of the block: it was reached by then.
+      if (known >= code) return i === 0 ? 0 : (first + i + 1) * BLOCK_SLOTS - 1 - from
+      at = at + 1 === codes.length ? 0 : at + 1
+    }
+    return Infinity
+  }
+
   /** Largest load in the slots `from` to `to` (both included); NaN where a block of them is unknown. */
   max(from: number, to: number): number {
     const codes = this.#codes

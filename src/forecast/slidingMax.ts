@@ -33,6 +33,7 @@ export class SlidingMax {
 
   /** Takes a value in and answers the maximum. Points that seem to lie in the future (a clock step) go. */
   push(value: number, nowMs: number): number {
+    if (this.#windowMs === 0) return value
     while (this.#length > 0) {
       const oldestMs = this.#timeAt(0)
       if (oldestMs > nowMs - this.#windowMs && oldestMs <= nowMs + RESOLUTION_MS) break

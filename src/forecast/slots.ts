@@ -27,6 +27,11 @@ export class Slots {
     this.#load = walk.number(this.#load)
   }
 
+  /** The newest slot that has ended. */
+  get newest(): number {
+    return this.#slot - 1
+  }
+
   /** The tick at `nowMs` does not continue the one before. */
   restarts(nowMs: number): boolean {
     const sinceMs = nowMs - this.#lastMs

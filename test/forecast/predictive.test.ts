@@ -214,3 +214,32 @@ test('a hold says why in words', () => {
   expect(reasons.length).toBeGreaterThan(0)
   for (const reason of reasons) expect(reason).toMatch(/is expected in the next 120 s \(95 %\)/)
 })
+
+test('what came back at this time before is a reason', () => {
+  const load = hourlyPulse(DAY, 10, 80)
+  const steps = run(predictive(), every15s(load))
+  const reasons = steps.flatMap(({ hold }) => hold?.reason ?? [])
+  const words =
+    /^an hour ago load came back to \d+ within \d+ min, as in \d of the last \d hours; at most/
+  expect(reasons.filter((reason) => words.test(reason)).length).toBeGreaterThan(20)
+})
+
+test('a least window of nothing holds nothing, whatever the pace of ticks', () => {
+  const load = ramps(200, 100, 9).flatMap((value, i) =>
+    Array.from({ length: 15 }, (_, s) => ({
+      atMs: BEGIN_MS + i * 15_000 + s * 1000,
+      value: value + ((7 * s) % 5),
+    })),
+  )
+  for (const { cause, hold } of run(predictive(), load)) {
+    expect(cause).not.toBe('window')
+    expect(hold?.reason ?? '').not.toContain('least window')
+  }
+})
+
+test('what is expected is said of the time that is looked ahead to, in whole slots', () => {
+  const steps = run(predictive({ startDelayMs: 100_000 }), every15s(ramps(100, 100, 8)))
+  const reasons = steps.flatMap(({ hold }) => hold?.reason ?? [])
+  expect(reasons.length).toBeGreaterThan(0)
+  for (const reason of reasons) expect(reason).toContain('in the next 135 s')
+})
