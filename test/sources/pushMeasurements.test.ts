@@ -218,6 +218,36 @@ describe('a process that falls silent', () => {
     expect(values('requests_total')).toEqual([[1]])
   })
 
+  test('does so after twice the time that is usual between its exports, but for maxAge at most', async () => {
+    const { clock, send, health, log } = begin()
+    let count = 0
+    const every = async (ms: number, rounds: number) => {
+      for (let round = 0; round < rounds; round += 1) {
+        send([{ value: (count += 1) }])
+        await clock.advance(ms)
+      }
+    }
+    // Of the first it is not known yet.
+    await every(60_000, 1)
+    expect(health()).toMatchObject({ state: 'failing' })
+    await every(60_000, 3)
+    expect(health()).toMatchObject({ state: 'ok' })
+    const hints = log.entries.filter(({ event }) => event === 'exports-are-rare')
+    expect(hints).toMatchObject([{ fields: { everyMs: 60_000, origin: 'vision/v-0/a' } }])
+    await clock.advance(55_000)
+    expect(health()).toMatchObject({ state: 'ok' })
+    await clock.advance(10_000)
+    expect(health()).toMatchObject({ state: 'failing', code: 'timeout' })
+    await every(100_000, 8)
+    expect(health()).toMatchObject({ state: 'ok' })
+    await clock.advance(28_000)
+    expect(health()).toMatchObject({ state: 'failing', code: 'timeout' })
+    await every(2000, 40)
+    expect(health()).toMatchObject({ state: 'ok' })
+    await clock.advance(12_000)
+    expect(health()).toMatchObject({ state: 'failing', code: 'timeout' })
+  })
+
   test('has ended where another of its pod came after it', async () => {
     const { clock, send, values, health } = begin()
     send([{ value: 6 }])

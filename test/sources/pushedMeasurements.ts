@@ -25,6 +25,7 @@ export function begin(config: object = {}, limits: Partial<typeof LIMITS> = {}) 
   const clock = new ManualClock()
   const store = createSeriesStore({ ...LIMITS, ...limits }, clock)
   const inlet = createInlet()
+  const log = new RecordingLogger()
   const watch: { publish?: Publish } = {}
   const discovery: TargetDiscovery = {
     async watch(_query, publish, signal) {
@@ -36,7 +37,7 @@ export function begin(config: object = {}, limits: Partial<typeof LIMITS> = {}) 
   stops.push(stop)
   const run = (with_: object = config, name = 'push') => {
     const source = pushSource.create(pushSource.schema.parse(with_), {
-      ...{ name, clock, sink: store, pushed: inlet, log: new RecordingLogger() },
+      ...{ name, clock, sink: store, pushed: inlet, log },
       discovery,
       secrets: { read: () => Promise.reject(new Error('no secrets here')) },
     })
@@ -55,7 +56,7 @@ export function begin(config: object = {}, limits: Partial<typeof LIMITS> = {}) 
   /** The pods that there are. */
   const present = (...ids: readonly string[]) =>
     watch.publish?.(ids.map((id) => ({ id, url: 'http://192.0.2.1/', labels: {} })))
-  return { clock, store, inlet, send, series, values, health, run, present }
+  return { clock, store, log, inlet, send, series, values, health, run, present }
 }
 
 type Publish = Parameters<TargetDiscovery['watch']>[1]

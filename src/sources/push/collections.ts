@@ -28,10 +28,16 @@ export class Collections {
   #lastMs = -Infinity
   /** The newest last. */
   readonly #apartMs: number[] = []
+  #everyMs: number | undefined
 
   /** `isFirst`: what is told first was so by a process that has just begun. */
   constructor(isFirst: boolean) {
     this.#isFirst = isFirst
+  }
+
+  /** The usual time from one collection to the next; undefined while only one is known. */
+  get everyMs(): number | undefined {
+    return this.#everyMs
   }
 
   /** Takes in the new points of an export, in order of their ends, and gives the time that is known by now. */
@@ -78,9 +84,14 @@ export class Collections {
       ? laterMs
       : Math.min(earliestMs, this.#follows(apartMs) ? lastMs : untilMs)
     this.#lastMs = untilMs
-    if (Number.isFinite(apartMs)) this.#apartMs.push(apartMs)
-    if (this.#apartMs.length > APART_MAX) this.#apartMs.shift()
+    if (Number.isFinite(apartMs)) this.#note(apartMs)
     return this.#cover(sinceMs, untilMs)
+  }
+
+  #note(apartMs: number): void {
+    this.#apartMs.push(apartMs)
+    if (this.#apartMs.length > APART_MAX) this.#apartMs.shift()
+    this.#everyMs = this.#apartMs.toSorted((a, b) => a - b)[this.#apartMs.length >> 1]
   }
 
   #follows(apartMs: number): boolean {

@@ -11,9 +11,10 @@ export const pushConfigSchema = z
       .refine((ms) => ms <= BUCKET_MAX_MS, { error: 'must be 2s or less' })
       .prefault('1s')
       .meta({ description: 'counts are kept in steps of this length' }),
-    goneAfter: positiveDurationSchema
-      .prefault('10s')
-      .meta({ description: 'a pod that is silent for so long counts as failing' }),
+    goneAfter: positiveDurationSchema.prefault('10s').meta({
+      description:
+        'a pod that is silent for so long counts as failing; one that exports OTLP has at least twice its interval',
+    }),
     maxAge: positiveDurationSchema
       .prefault('2m')
       .meta({ description: 'older reports, and longer intervals, are refused' }),

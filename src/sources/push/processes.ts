@@ -24,6 +24,7 @@ export class Measuring {
   readonly #limits: Limits
   readonly #deps: Surroundings
   readonly #sinceMs: number
+  #isHinted = false
 
   constructor(limits: Limits, deps: Surroundings) {
     this.#limits = limits
@@ -41,6 +42,7 @@ export class Measuring {
     const { taken, refused, quarrel } = read
     const ended = process.streams.settle(heardMs - this.#limits.maxAge)
     process.heardMs = heardMs
+    this.#hint(process)
     const isEmpty = told.points.length === 0 && told.unreadable === undefined
     if (taken > 0 || isEmpty) process.takenMs = heardMs
     if (quarrel !== undefined) this.#quarrel(process, quarrel, heardMs)
@@ -49,7 +51,8 @@ export class Measuring {
       process.collections.forget()
       return nothingTaken(process, refused, taken)
     }
-    if (heardMs - process.takenMs < this.#limits.goneAfter) return this.#store(process, read, ended)
+    if (heardMs - process.takenMs < this.#patienceMs(process))
+      return this.#store(process, read, ended)
     // It sends, and for long nothing of it could be taken: its clock may be wrong.
     const [message = told.unreadable ?? ''] = refused.keys()
     this.#fail(process, { code: 'bad-response', message }, process.state === 'reporting')
@@ -80,11 +83,11 @@ export class Measuring {
 
   /** Finds those that fell silent: replaced by another process since, or failing. */
   look(processes: Processes, nowMs: number, isExpected = false): void {
-    const { goneAfter, maxAge } = this.#limits
+    const { maxAge } = this.#limits
     for (const [key, process] of processes) {
       const silentMs = nowMs - process.heardMs
       if (this.#isReplaced(process, processes, nowMs)) this.#end(process)
-      else if (process.state === 'reporting' && silentMs >= goneAfter)
+      else if (process.state === 'reporting' && silentMs >= this.#patienceMs(process))
         this.#fail(process, silenceOf(silentMs))
       // The store forgets what is silent for long; of a pod that is there it must not.
       else if (process.state === 'failing' && isExpected && process.failure !== undefined)
@@ -97,6 +100,23 @@ export class Measuring {
       if (silentMs > REMEMBERED_MS || (process.state === 'ended' && silentMs > maxAge))
         processes.delete(key)
     }
+  }
+
+  /** Says once that exports come too seldom to scale on. */
+  #hint({ origin, collections: { everyMs = 0 } }: Process): void {
+    if (this.#isHinted || everyMs <= this.#limits.goneAfter) return
+    this.#isHinted = true
+    const seconds = Math.round(everyMs / 1000)
+    this.#deps.log.warn('exports-are-rare', {
+      ...{ source: this.#deps.name, origin, everyMs },
+      message: `exports come every ${seconds} s (OTEL_METRIC_EXPORT_INTERVAL): make it 5000, or freshFor of its signals more than ${seconds}s`,
+    })
+  }
+
+  /** For how long it may be silent: one that exports once a minute does not fail in between. */
+  #patienceMs({ collections }: Process): number {
+    const { goneAfter, maxAge } = this.#limits
+    return Math.max(goneAfter, Math.min(2 * (collections.everyMs ?? 0), maxAge + AHEAD_MAX_MS))
   }
 
   /** The pod is gone, and they with it. */
