@@ -4,7 +4,7 @@ import type { OriginHealth } from '../src/model.ts'
 import type { SignalReader } from '../src/ports.ts'
 import type { WindowStoreCalls } from './windowStoreMetrics.ts'
 import { windowStoreMetrics } from './windowStoreMetrics.ts'
-import { OBSERVED, OBSERVED_DATA, OBSERVED_LEFT_OUT, observedOf, READINGS } from './observed.ts'
+import { signalMetricsText } from './signalMetrics.ts'
 
 export interface SelfMetricsSources {
   readonly reader: SignalReader
@@ -52,10 +52,6 @@ export function createSelfMetrics(from: SelfMetricsSources): SelfMetrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   engineMetrics(registry, from)
-  readingMetrics(registry, from)
-  observedMetrics(registry, from)
-  forecastMetrics(registry, from)
-  startUpMetrics(registry, from)
   sourceMetrics(registry, from)
   behaviorMetrics(registry, from)
   windowStoreMetrics(registry, from.windowStore)
@@ -87,7 +83,10 @@ export function createSelfMetrics(from: SelfMetricsSources): SelfMetrics {
   return {
     observePoints: (outcome, count) => points.inc({ outcome }, count),
     observeReport: (outcome) => reports.inc({ outcome }),
-    text: () => registry.metrics(),
+    async text() {
+      const own = await registry.metrics()
+      return `${own}\n${await signalMetricsText(from.reader, from.nowMs())}`
+    },
     observeCall: (method, code) => calls.inc({ method, code }),
     observeRequest(route, status, seconds) {
       requests.observe({ route, code: status }, seconds)
@@ -151,151 +150,6 @@ function engineMetrics(registry: Registry, from: SelfMetricsSources): void {
       },
     })
   }
-}
-
-function readingMetrics(registry: Registry, from: SelfMetricsSources): void {
-  const labelNames = ['namespace', 'signal'] as const
-  new Gauge({
-    name: READINGS,
-    help: 'Readings of a signal by state.',
-    labelNames: [...labelNames, 'state'],
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const { signal, readings } of from.reader.all())
-        for (const { state } of readings)
-          this.inc({ namespace: signal.namespace, signal: signal.name, state })
-    },
-  })
-  new Gauge({
-    name: 'tideline_signal_value',
-    help: 'Sum of the fresh readings of a signal; no series while none is fresh.',
-    labelNames,
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const { signal, readings } of from.reader.all())
-        for (const reading of readings)
-          if (reading.state === 'fresh')
-            this.inc({ namespace: signal.namespace, signal: signal.name }, reading.value)
-    },
-  })
-  new Gauge({
-    name: 'tideline_signal_data_age_seconds',
-    help: 'Age of the oldest data a signal stands on; no series while it is absent.',
-    labelNames,
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const { signal, readings } of from.reader.all()) {
-        const times = readings.flatMap((one) => (one.state === 'absent' ? [] : [one.dataMs]))
-        if (times.length === 0) continue
-        const ageMs = from.nowMs() - Math.min(...times)
-        this.set({ namespace: signal.namespace, signal: signal.name }, ageMs / 1000)
-      }
-    },
-  })
-}
-
-function observedMetrics(registry: Registry, from: SelfMetricsSources): void {
-  const labelNames = ['namespace', 'signal']
-  const registers = [registry]
-  let seen: { tick: number; told: ReturnType<typeof observe> } | undefined
-  const observe = () =>
-    [...from.reader.all()].map((one) => ({
-      labels: { namespace: one.signal.namespace, signal: one.signal.name },
-      ...observedOf(one),
-    }))
-  const told = () => {
-    const { tick } = from.reader
-    if (seen?.tick !== tick) seen = { tick, told: observe() }
-    return seen.told
-  }
-  new Gauge({
-    name: OBSERVED,
-    help: 'What a signal observes, before any hold or declared answer; pods as their total. No series while it is not fresh.',
-    labelNames: [...labelNames, 'group'],
-    registers,
-    collect() {
-      this.reset()
-      for (const { labels, observed } of told())
-        for (const { group, value } of observed) this.set({ ...labels, group }, value)
-    },
-  })
-  new Gauge({
-    name: OBSERVED_DATA,
-    help: 'Time of the oldest data that it stands on, seconds since 1970.',
-    labelNames: [...labelNames, 'group'],
-    registers,
-    collect() {
-      this.reset()
-      for (const { labels, observed } of told())
-        for (const { group, dataMs } of observed) this.set({ ...labels, group }, dataMs / 1000)
-    },
-  })
-  new Gauge({
-    name: OBSERVED_LEFT_OUT,
-    help: 'Groups of a signal that are too many to be told of one by one.',
-    labelNames,
-    registers,
-    collect() {
-      this.reset()
-      for (const { labels, leftOut } of told()) if (leftOut > 0) this.set(labels, leftOut)
-    },
-  })
-}
-
-function forecastMetrics(registry: Registry, from: SelfMetricsSources): void {
-  const labelNames = ['namespace', 'signal']
-  const forecasts = () =>
-    [...from.reader.all()].flatMap(({ signal: { namespace, name }, readings }) =>
-      readings.flatMap(({ why }) =>
-        why.forecast === undefined
-          ? []
-          : [{ labels: { namespace, signal: name }, ...why.forecast }],
-      ),
-    )
-  new Gauge({
-    name: 'tideline_forecast_off',
-    help: 'Readings whose forecast is off since the same time yesterday does better.',
-    labelNames,
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const { labels, trusted } of forecasts()) this.inc(labels, trusted ? 0 : 1)
-    },
-  })
-  new Gauge({
-    name: 'tideline_forecast_loss',
-    help: 'Mean pinball loss of the recent past (ln load), summed over readings: of the forecast and of the same time yesterday.',
-    labelNames: [...labelNames, 'of'],
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const { labels, loss, seasonalLoss } of forecasts()) {
-        this.inc({ ...labels, of: 'forecast' }, loss)
-        this.inc({ ...labels, of: 'yesterday' }, seasonalLoss)
-      }
-    },
-  })
-}
-
-function startUpMetrics(registry: Registry, from: SelfMetricsSources): void {
-  new Gauge({
-    name: 'tideline_start_up_seconds',
-    help: 'How long a pod behind a signal takes to start: measured (no series until one was seen), and as configured.',
-    labelNames: ['namespace', 'signal', 'of'],
-    registers: [registry],
-    collect() {
-      this.reset()
-      for (const { signal, startUp } of from.reader.all()) {
-        if (signal.stabilize?.policy !== 'predictive' || startUp === undefined) continue
-        const labels = { namespace: signal.namespace, signal: signal.name }
-        this.set({ ...labels, of: 'configured' }, signal.stabilize.startDelayMs / 1000)
-        if (startUp.of === 'measured') this.set({ ...labels, of: 'measured' }, startUp.ms / 1000)
-      }
-    },
-  })
 }
 
 function sourceMetrics(registry: Registry, from: SelfMetricsSources): void {

@@ -6,6 +6,7 @@ import { benchKafkaEvents } from './kafkaEvents.ts'
 import { benchKafkaLag } from './kafkaLag.ts'
 import { benchMetricsApi } from './metricsApi.ts'
 import { benchReporter } from './reporter.ts'
+import { benchSignalMetrics } from './signalMetrics.ts'
 import { benchWindowStore } from './windowStore.ts'
 
 const LIMIT_MS = 300_000
@@ -17,6 +18,7 @@ const late = setTimeout(() => {
 const rows = [
   ...benchEvaluate(),
   ...benchForecast(),
+  ...(await benchSignalMetrics()),
   ...(await benchKafkaLag()),
   ...(await benchKafkaEvents()),
   ...(await benchWindowStore()),
