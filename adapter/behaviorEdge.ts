@@ -62,7 +62,7 @@ export function openBehavior(
   return { components: [turn, behavior], account: () => behavior.account() }
 }
 
-function rulesOf(config: BehaviorConfig): BehaviorRules {
+export function rulesOf(config: BehaviorConfig): BehaviorRules {
   return {
     mode: config.mode,
     restingMs: config.restingWindow,

@@ -14,13 +14,16 @@ import { loadStabilization } from '../src/config/load.ts'
 import { formatProblem } from '../src/config/problems.ts'
 import type { AskedPolicy } from '../src/replay/policies.ts'
 import { policiesToReplay } from '../src/replay/policies.ts'
-import { csvOf, parseTrace } from '../src/replay/replay.ts'
+import type { WindowWriter } from '../src/replay/replay.ts'
+import { csvOf, parseTrace } from '../src/replay/traceText.ts'
 import { study } from '../src/replay/study.ts'
 import { ExpositionParser } from '../src/sources/exposition/parser.ts'
 import { failureOf } from '../src/sources/failure.ts'
 import { HttpClient, okBody } from '../src/sources/http.ts'
 import { withDeadline } from '../src/sources/poll.ts'
 import { fetchRange, seemingPaceMs } from '../src/sources/prometheusRange.ts'
+import { rulesOf } from './behaviorEdge.ts'
+import { secondsToWrite } from './hpa-behavior/decide.ts'
 import { secretReader } from './cluster/secrets.ts'
 import { observationsIn, WANTED } from './recording/observations.ts'
 import { record } from './recording/record.ts'
@@ -29,6 +32,7 @@ import { momentMs } from './timeFlags.ts'
 
 export async function replayLoads(options: ReplayOptions): Promise<number> {
   let asked: AskedPolicy = options.policy
+  let write: WindowWriter | undefined
   if (options.signal !== undefined) {
     const text = await readFile(options.signal, 'utf8')
     const loaded = loadStabilization({ path: options.signal, text })
@@ -36,22 +40,26 @@ export async function replayLoads(options: ReplayOptions): Promise<number> {
       for (const problem of loaded.problems) process.stderr.write(`${formatProblem(problem)}\n`)
       return 1
     }
-    asked = { name: 'signal', title: loaded.name, stabilize: loaded.stabilize }
+    const { name: title, stabilize, act, behavior } = loaded
+    asked = { name: 'signal', title, stabilize, ...(act === undefined ? {} : { act }) }
+    const rules = rulesOf(behavior)
+    write = (window, inForceS, sinceWriteMs) =>
+      secondsToWrite(window, inForceS, { ...rules, sinceWriteMs })
   }
   const { policies, startDelayMs } = policiesToReplay(asked, options)
   const known = {
     startDelayMs,
+    ...(write === undefined ? {} : { write }),
     ...(options.capacity === undefined ? {} : { capacity: options.capacity }),
   }
   const loads =
     options.range === undefined
       ? await loadsIn(options.traces, parseTrace)
       : [rangeLoad(options.range)]
-  await writeReplay(options, loads, (rows, say) => study(rows, policies, known, say), {
+  return await writeReplay(options, loads, (rows, say) => study(rows, policies, known, say), {
     out: process.stdout,
     progress: process.stderr,
   })
-  return 0
 }
 
 const BODY_BYTES_MAX = 32 * 1024 * 1024

@@ -13,7 +13,7 @@ const TOP = 10
 /** Points of a curve: each the largest value of its stretch, so that no peak is lost. */
 const POINTS = 900
 /** Times after 2001 are instants; before, they are seconds from some beginning. */
-const UNIX_FROM = 1e9
+export const UNIX_FROM = 1e9
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: #1b1f24; --dim: #5c6773; --line: #d5dae0; --paper: #fff;
@@ -127,8 +127,8 @@ function timesBetween(from: number, to: number): readonly number[] {
   return Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, at) => from + at * step)
 }
 
-function table({ standings, capacity }: Replayed): string {
-  if (standings.length === 0) return '<p>Too short a time is known to compare.</p>'
+function table({ standings, capacity, incomparable = 'nothing to compare' }: Replayed): string {
+  if (standings.length === 0) return `<p>No comparison: ${escaped(incomparable)}.</p>`
   const base = standings[0]?.equal.replicaHours ?? NaN
   const rows = standings.map(({ name, usual, equal }) => {
     const cells = [

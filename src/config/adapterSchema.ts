@@ -141,7 +141,7 @@ const windowStoreSchema = z
       'where windows over event streams outlive a process, and replicas share them; left out: memory, every replica for itself',
   })
 
-const behaviorSchema = z
+export const behaviorSchema = z
   .strictObject({
     mode: z.enum(['write', 'restore']).default('write').meta({
       description:

@@ -9,7 +9,7 @@ import type { Signal, Stabilization } from '../model.ts'
 import type { AdapterSpec } from './adapterSchema.ts'
 import type { Problem } from './problems.ts'
 import type { SignalSpec } from './signalSchema.ts'
-import { adapterDocumentSchema } from './adapterSchema.ts'
+import { adapterDocumentSchema, behaviorSchema } from './adapterSchema.ts'
 import { compileSignal } from './compile.ts'
 import { knownFields } from './jsonSchema.ts'
 import type { ConfigChecks } from './podSelectors.ts'
@@ -65,7 +65,14 @@ export function loadConfig(files: readonly ConfigFile[], checks: ConfigChecks = 
 }
 
 export type LoadedStabilization =
-  | { readonly ok: true; readonly name: string; readonly stabilize: Stabilization }
+  | {
+      readonly ok: true
+      readonly name: string
+      readonly stabilize: Stabilization
+      readonly act?: 'behavior'
+      /** How windows are written, as a MetricsAdapter of the file says, or by default. */
+      readonly behavior: NonNullable<AdapterSpec['behavior']>
+    }
   | { readonly ok: false; readonly problems: readonly Problem[] }
 
 /** How the one Signal of a file holds its value; nothing else of it is looked at but for its form. */
@@ -91,7 +98,14 @@ export function loadStabilization(file: ConfigFile): LoadedStabilization {
     problems.push({ where, field: `${signal.title}: spec.${path.join('.')}`, value, mend })
   }
   if (problems.length > 0) return { ok: false, problems }
-  return { ok: true, name: signal.name, stabilize: compileStabilization(stabilize) }
+  const { act } = stabilize
+  return {
+    ok: true,
+    name: signal.name,
+    stabilize: compileStabilization(stabilize),
+    ...(act === 'behavior' ? { act } : {}),
+    behavior: adapters[0]?.spec.behavior ?? behaviorSchema.parse({}),
+  }
 }
 
 interface ParsedDocument {

@@ -114,17 +114,25 @@ export interface Standing {
   readonly equal: { readonly replicaHours: number; readonly flapsPerDay: number }
 }
 
-/** The HPA's default (300 s on the 1-minute rate) comes first; policies keep no window in the HPA. */
+/** What a policy makes of a load, at each sync. */
+export interface Answers {
+  readonly exposed: Float64Array
+  /** The HPA's own window. */
+  readonly windowSeconds: Float64Array
+}
+
+/** The HPA's default (300 s on the 1-minute rate) comes first. */
 export function compare(
   load: Float64Array,
-  policies: ReadonlyMap<string, Float64Array>,
+  policies: ReadonlyMap<string, Answers>,
   service: Service,
 ): readonly Standing[] {
-  const sweep = (exposed: Float64Array, windowSeconds: number) =>
+  const sweep = (exposed: Float64Array, windowSeconds: number | Float64Array) =>
     TARGETS.map((target) => costOf(load, exposed, windowSeconds, { service, target }))
   const constants = constantFleets(load, service)
   const swept = new Map([['HPA default', sweep(minuteMean(load), 300)]])
-  for (const [name, exposed] of policies) swept.set(name, sweep(exposed, 0))
+  for (const [name, { exposed, windowSeconds }] of policies)
+    swept.set(name, sweep(exposed, windowSeconds))
   const standard = swept.get('HPA default')?.find(isUsual)?.violations ?? 0
   const allowed = Math.min(0.05, Math.max(0.001, standard))
   return [...swept].flatMap(([name, costs]) => {

@@ -31,12 +31,12 @@ export interface Cost {
 
 /**
  * `load` and `exposed` are on the grid of syncs: entry k is of the 15 s that end at sync k. `windowSeconds` is the
- * HPA's own. `target` is the utilisation aimed at.
+ * HPA's own, at each sync where it changes. `target` is the utilisation aimed at.
  */
 export function costOf(
   load: Float64Array,
   exposed: Float64Array,
-  windowSeconds: number,
+  windowSeconds: number | Float64Array,
   run: {
     readonly service: Service
     readonly target: number
@@ -63,7 +63,8 @@ export function costOf(
     account.serve(load[k] ?? 0, pods.ready, hpa.replicas, counted[k] === 1)
     if (k < lag) continue
     const now = (k + 1) * SYNC_S
-    const change = hpa.sync(exposed[k - lag] ?? 0, now, windowSeconds)
+    const window = typeof windowSeconds === 'number' ? windowSeconds : (windowSeconds[k - lag] ?? 0)
+    const change = hpa.sync(exposed[k - lag] ?? 0, now, window)
     pods.change(k, change)
     if (counted[k] === 1) flaps.see(change, now)
   }

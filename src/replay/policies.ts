@@ -10,7 +10,12 @@ export type AskedPolicy =
   | { readonly name: 'predictive' | 'table' }
   | { readonly name: 'fixed'; readonly windowMs: number }
   /** What a Signal says, with its bounds. */
-  | { readonly name: 'signal'; readonly title: string; readonly stabilize: Stabilization }
+  | {
+      readonly name: 'signal'
+      readonly title: string
+      readonly stabilize: Stabilization
+      readonly act?: 'behavior'
+    }
 
 /** What is known of the pods; a start-up time that is not given is the signal's, or the default. */
 export interface KnownPods {
@@ -35,12 +40,9 @@ export function policiesToReplay(
   ])
   const policies = new Map<string, () => Stabilizer>()
   if (asked.name === 'signal') {
-    const { title, stabilize } = asked
-    policies.set(title, () =>
-      stabilize.policy === 'predictive'
-        ? createPredictiveStabilizer({ ...stabilize, ...known })
-        : createStabilizer(stabilize),
-    )
+    const { title, stabilize, act } = asked
+    const of = stabilize.policy === 'predictive' ? { ...stabilize, ...known } : stabilize
+    policies.set(title, () => createStabilizer(of, act))
   } else if (asked.name === 'fixed') {
     policies.set(`fixed:${asked.windowMs / 1000}`, () => createFixedStabilizer(asked.windowMs))
   } else {

@@ -1,8 +1,8 @@
 /** A recorded load, each policy's answers to it, and what they would have cost. */
 import type { Stabilizer } from '../ports.ts'
-import type { Standing } from './compare.ts'
+import type { Answers, Standing } from './compare.ts'
 import type { Gap } from './gaps.ts'
-import type { ReplayedRow, TraceRow } from './replay.ts'
+import type { ReplayedRow, TraceRow, WindowWriter } from './replay.ts'
 import {
   assumedCapacity,
   compare,
@@ -17,8 +17,10 @@ import { replay } from './replay.ts'
 export interface Study {
   /** Answers of the policy asked for, one for each row. */
   readonly rows: readonly ReplayedRow[]
-  /** The HPA's default first, then the policy asked for, then the others; none where too short a time is known. */
+  /** The HPA's default first, then the policy asked for, then the others. */
   readonly standings: readonly Standing[]
+  /** Why there are no standings. */
+  readonly incomparable?: string
   /** What one replica is taken to serve. */
   readonly capacity: number
   /** Times of which nothing is known; they are not counted. */
@@ -32,7 +34,11 @@ const SYNCS_MIN = 4
 export function study(
   trace: readonly TraceRow[],
   policies: ReadonlyMap<string, () => Stabilizer>,
-  known: { readonly startDelayMs: number; readonly capacity?: number },
+  known: {
+    readonly startDelayMs: number
+    readonly capacity?: number
+    readonly write?: WindowWriter
+  },
   progress: (policy: string) => void,
 ): Study {
   const gaps = gapsIn(trace)
@@ -45,26 +51,28 @@ export function study(
   const unknown = unknownOnGrid(trace, gaps)
   const capacity = known.capacity ?? assumedCapacity(load.filter((_, k) => unknown[k] !== 1))
   const counted = countedOf(unknown)
-  const comparable = load.length >= SYNCS_MIN && counted.includes(1)
-  if (comparable && !(capacity > 0))
-    throw new RangeError('the recorded load is 0: nothing to compare')
+  const incomparable =
+    load.length < SYNCS_MIN || !counted.includes(1)
+      ? 'too short a time is known to compare'
+      : capacity > 0
+        ? undefined
+        : 'the load is hardly ever above 0: nothing to compare'
   let answers: readonly ReplayedRow[] = []
-  const exposed = new Map<string, Float64Array>()
+  const answered = new Map<string, Answers>()
   for (const [name, create] of policies) {
     progress(name)
-    const rows = [...replay(trace, create())]
-    if (exposed.size === 0) answers = rows
-    exposed.set(
-      name,
-      knownOnGrid(
-        trace,
-        rows.map((row) => row.exposed),
-      ),
-    )
+    const rows = [...replay(trace, create(), known.write)]
+    if (answered.size === 0) answers = rows
+    const onSyncs = (of: (row: ReplayedRow) => number) => knownOnGrid(trace, rows.map(of))
+    answered.set(name, {
+      exposed: onSyncs((row) => row.exposed),
+      windowSeconds: onSyncs((row) => row.windowSeconds),
+    })
   }
-  if (!comparable) return { rows: answers, standings: [], capacity, gaps }
+  if (incomparable !== undefined)
+    return { rows: answers, standings: [], incomparable, capacity, gaps }
   progress('comparing')
-  const standings = compare(load, exposed, {
+  const standings = compare(load, answered, {
     capacity,
     startDelaySeconds: known.startDelayMs / 1000,
     metricDelaySeconds: 15,

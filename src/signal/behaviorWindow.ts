@@ -56,7 +56,9 @@ export function createBehaviorStabilizer(inner: Stabilizer): Stabilizer {
       const keepUntilMs = Math.max(decided.state.keepUntilMs, nowMs + LONGEST_MS)
       const next: BehaviorState = { inner: decided.state, peaks, keepUntilMs }
       const window = windowOf(peaks, decided, nowMs)
-      return { state: next, value: observed, cause: 'observed', window }
+      const { forecast } = decided
+      const told = forecast === undefined ? {} : { forecast }
+      return { state: next, value: observed, cause: 'observed', window, ...told }
     },
   }
 }

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
   copyFileSync,
   mkdirSync,
@@ -60,7 +60,7 @@ describe('tideline replay', () => {
   test('--words writes why', () => {
     const rows = replayed('--words', '--policy', 'fixed:60')
     expect(
-      rows.some((row) => row['why'] === '"highest value of the last 60 s (fixed window)"'),
+      rows.some((row) => /^"held until \d+ s: highest value of the last 60 s \(fixed window\)"$/.test(row['why'] ?? '')), // prettier-ignore
     ).toBe(true)
   })
 
@@ -109,11 +109,57 @@ spec:
     expect(readdirSync(join(folder, 'outs'))).toEqual(['a.csv', 'b.csv'])
   })
 
+  test('one of several that cannot be read is told of, and the others go on', () => {
+    const traces = join(folder, 'some')
+    mkdirSync(traces)
+    copyFileSync(join(folder, 'trace.csv'), join(traces, 'a.csv'))
+    writeFileSync(join(traces, 'b.csv'), 't_seconds,value\n15,x\n')
+    const [again, outs] = [join(folder, 'trace.csv'), join(folder, 'outs-of-some')]
+    const page = join(folder, 'some.html')
+    const files = ['--trace', traces, '--trace', again, '--trace', again]
+    const { status, stderr, stdout } = spawnSync(
+      process.execPath,
+      ['adapter/main.ts', 'replay', ...files, '--out', outs, '--html', page],
+      { cwd: root, encoding: 'utf8' },
+    )
+    expect(status).toBe(1)
+    expect(stderr).toContain('b.csv: line 2: t_seconds and value must be numbers: value is "x"')
+    expect(stderr).toContain('1 of 4 traces were left out')
+    expect(stdout).toContain('over 3 traces')
+    // Two of one name: none takes the place of the other.
+    expect(readdirSync(outs)).toEqual(['a.csv', 'trace (2).csv', 'trace.csv'])
+    expect(readFileSync(page, 'utf8').match(/<h2>/g)).toHaveLength(3)
+  })
+
+  test('act: behavior is replayed as it acts', () => {
+    const file = join(folder, 'behavior.yaml')
+    const signal = `apiVersion: tideline.dev/v1alpha1
+kind: Signal
+metadata: { namespace: shop, name: depth }
+spec:
+  source: jobs
+  select: { metric: depth }
+  expose: { external: { name: depth } }
+  stabilize: { act: behavior, policy: fixed, window: 10m }
+`
+    writeFileSync(file, signal)
+    const rows = replayed('--signal', file, '--words')
+    for (const row of rows) expect(row['exposed_value']).toBe(row['observed'])
+    const windows = new Set(rows.map((row) => Number(row['stabilization_seconds'])))
+    expect(Math.min(...windows)).toBeGreaterThanOrEqual(0)
+    expect(windows.size).toBeGreaterThan(1)
+    const held = replayed('--policy', 'fixed:600').map((row) => row['stabilization_seconds'])
+    expect(new Set(held)).toEqual(new Set(['0']))
+  })
+
   test('a gap is told and shown, and no curve goes over it', () => {
     const [file, page] = [join(folder, 'gap.csv'), join(folder, 'gap.html')]
     const rows = load.map((value, i) => `${1_700_000_000 + (i < 1000 ? i : i + 240) * 15},${value}`)
     writeFileSync(file, `t_seconds,value\n${rows.join('\n')}\n`)
-    const text = tideline('replay', '--trace', file, '--policy', 'table', '--html', page)
+    const out = join(folder, 'gap.out.csv')
+    const outs = ['--out', out, '--words', '--html', page]
+    const text = tideline('replay', '--trace', file, '--policy', 'table', ...outs)
+    expect(readFileSync(out, 'utf8')).toMatch(/"held until 2023-11-1\dT\d\d:\d\d:\d\dZ: highest/)
     expect(text).toContain('gap: 2000 rows; 1 gap (60 min) not counted; a replica serves')
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
     const shown = readFileSync(page, 'utf8')

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import type { TraceRow } from '../../src/replay/replay.ts'
-import { parseTrace } from '../../src/replay/replay.ts'
+import { parseTrace } from '../../src/replay/traceText.ts'
 import { poisson, random } from '../forecast/loads.ts'
 
 export interface Recording {

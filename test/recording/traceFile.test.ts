@@ -2,7 +2,7 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { openTraceFile } from '../../adapter/recording/traceFile.ts'
-import { parseTrace } from '../../src/replay/replay.ts'
+import { parseTrace } from '../../src/replay/traceText.ts'
 import { temporaryFolder } from '../setup/running.ts'
 
 const folder = temporaryFolder()

@@ -97,6 +97,10 @@ test('rows of a minute hold for four syncs; values are known at their end', () =
 test('a policy that knows the load that comes needs fewer replicas for the same service', () => {
   const load = new Float64Array(1000).map((_, k) => (k % 100 < 20 ? 10 : 1))
   const ahead = load.map((_, k) => Math.max(...load.subarray(k, k + 9)))
-  const [standard, knowing] = compare(load, new Map([['knowing', ahead]]), service(1))
+  const [standard, knowing] = compare(
+    load,
+    new Map([['knowing', { exposed: ahead, windowSeconds: new Float64Array(1000) }]]),
+    service(1),
+  )
   expect(knowing?.equal.replicaHours).toBeLessThan(standard?.equal.replicaHours ?? 0)
 })

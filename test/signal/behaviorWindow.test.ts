@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { PREDICTIVE_DEFAULTS } from '../../src/forecast/predictive.ts'
 import { createStabilizer } from '../../src/signal/stabilizers.ts'
 import { random } from '../forecast/loads.ts'
 
@@ -81,4 +82,13 @@ describe('a hold that is left to the HPA', () => {
       expect(told.window?.leastMs, `${second % 75} s after the pulse began`).toBeGreaterThan(45_000)
     }
   })
+})
+
+test('what is forecast is told in both ways', () => {
+  const inner = createStabilizer({ policy: 'predictive', ...PREDICTIVE_DEFAULTS })
+  const outer = createStabilizer({ policy: 'predictive', ...PREDICTIVE_DEFAULTS }, 'behavior')
+  const one = inner.step(inner.initial(), 5, 1_000_000)
+  const other = outer.step(outer.initial(), 5, 1_000_000)
+  expect(other.forecast).toEqual(one.forecast)
+  expect(other.forecast?.trusted).toBe(true)
 })
