@@ -10,6 +10,7 @@ import { createHttpServer, createHttpsServer } from './httpsServer.ts'
 import type { HttpServer } from './httpsServer.ts'
 import type { Edge } from './lifetime.ts'
 import { NO_EDGE } from './lifetime.ts'
+import type { Paces } from './push/paces.ts'
 import type { Proof } from './push/ports.ts'
 import { apiTokenReviewer } from './security/tokenReview.ts'
 
@@ -26,6 +27,7 @@ export interface PushEdgeConfig {
         readonly namespaces: Readonly<Record<string, readonly string[]>>
       }
   readonly reportsPerSecond: number
+  readonly partsPerSecond: number
   readonly http?: { readonly port: number } | undefined
 }
 
@@ -47,7 +49,7 @@ export async function openPushEdge(
   deps: PushEdgeDeps,
 ): Promise<Edge> {
   if (config === undefined) return NO_EDGE
-  const { address, port, auth, reportsPerSecond } = config
+  const { address, port, auth } = config
   const { log } = deps
   const proof = proofOf(auth, deps)
   const field = { ...auth, field: 'push.auth' }
@@ -57,7 +59,8 @@ export async function openPushEdge(
       meaning:
         'everybody who reaches the port for reports can report anything; never in production',
     })
-  const told = { ...deps, proof, reportsPerSecond }
+  const { Paces } = await import('./push/paces.ts')
+  const told = { ...deps, proof, paces: new Paces(config) }
   const http = config.http && { port: config.http.port, server: await httpServer(told, transport) }
   const { createPushServer } = await import('./push/server.ts')
   const { serverCredentials } = await import('./external-scaler/credentials.ts')
@@ -88,7 +91,7 @@ export async function openPushEdge(
 
 /** The port for OTLP over HTTP, with the certificate and the proof of the one for gRPC. */
 async function httpServer(
-  deps: PushEdgeDeps & { readonly proof: Proof; readonly reportsPerSecond: number },
+  deps: PushEdgeDeps & { readonly proof: Proof; readonly paces: Paces },
   transport: Transport,
 ): Promise<HttpServer> {
   const { otlpOverHttp } = await import('./push/otlp/http.ts')

@@ -2,6 +2,7 @@
 import type { Server } from '@grpc/grpc-js'
 import type { Labels } from '../../src/model.ts'
 import type { Clock, Logger, PushReceiver } from '../../src/ports.ts'
+import type { Paces } from './paces.ts'
 
 /** How callers prove who they are. */
 export type Proof =
@@ -28,7 +29,7 @@ export interface PushServerDeps {
   readonly clock: Clock
   readonly log: Logger
   readonly proof: Proof
-  readonly reportsPerSecond: number
+  readonly paces: Paces
   /** Joins the server with its socket and certificate. */
   open(server: Server): {
     listen(address: string, port: number): Promise<number>

@@ -2,7 +2,7 @@ import type { handleBidiStreamingCall, handleUnaryCall, ServerDuplexStream } fro
 import { Server, status } from '@grpc/grpc-js'
 import { callerOf, podOf, shownBy } from './caller.ts'
 import type { Caller } from './caller.ts'
-import { Paces } from './paces.ts'
+import { partsOfInterval } from './paces.ts'
 import { takeExport } from './otlp/export.ts'
 import { loadExportType, loadMetricsService, PARTS_MAX } from './otlp/messages.ts'
 import type { ExportRequest, ExportResponse } from './otlp/messages.ts'
@@ -40,8 +40,7 @@ export async function createPushServer(deps: PushServerDeps): Promise<PushServer
   const { clock } = deps
   const server = new Server(OPTIONS)
   const open = new Set<Reports>()
-  const paces = new Paces(deps.reportsPerSecond)
-  const take = taker(deps, paces)
+  const take = taker(deps)
   const trailersOf = await retryTrailers()
   server.addService(unread(await loadPush(), await loadReportType(), REPORT_PARTS_MAX), {
     Report: unary(deps, take, trailersOf),
@@ -49,8 +48,9 @@ export async function createPushServer(deps: PushServerDeps): Promise<PushServer
   })
   const metrics = unread(await loadMetricsService(), await loadExportType(), PARTS_MAX)
   const takeOtlp: Take<ExportRequest, ExportResponse> = (message, caller) => {
-    paces.passCaller(caller, clock.monotonicMs())
-    return takeExport(message.read(), caller, deps, paces)
+    const pace = deps.paces.ofCaller(caller, () => clock.monotonicMs())
+    pace.pass()
+    return takeExport(message.read(pace.spend), caller, deps)
   }
   server.addService(metrics, { Export: unary(deps, takeOtlp, trailersOf) })
   const port = deps.open(server)
@@ -77,12 +77,17 @@ type Take<Request = ReportRequest, Response = ReportResponse> = (
 ) => Response
 
 /** Counts a report or throws `Refusal`. */
-function taker(deps: PushServerDeps, paces: Paces): Take {
-  const { receiver, clock, observe } = deps
+function taker(deps: PushServerDeps): Take {
+  const { receiver, clock, paces, observe } = deps
   return (message, caller) => {
-    const request = message.read()
+    const nowMs = clock.monotonicMs()
+    const pace = paces.ofCaller(caller, () => nowMs)
+    pace.pass()
+    const request = message.read(pace.spend)
     const { namespace, pod } = podOf(caller, request)
-    paces.pass(`${namespace}/${pod}`, clock.monotonicMs())
+    const key = `${namespace}/${pod}`
+    if (caller.pod === undefined) paces.pass(key, nowMs)
+    paces.spend(key, partsOf(request), nowMs)
     const told = receiver.report({ ...reportOf(request), namespace, pod })
     if (told.outcome === 'refused') throw refusalFor(told)
     observe(told.outcome)
@@ -95,6 +100,11 @@ function taker(deps: PushServerDeps, paces: Paces): Take {
     const limit = rate === undefined ? {} : { admissibleRate: rate }
     return { sequence, outcome, code: '', message: '', ...limit }
   }
+}
+
+function partsOf({ counts, startUnixMs, endUnixMs }: ReportRequest): number {
+  const values = counts.reduce((sum, { latency }) => sum + 2 + (latency?.counts.length ?? 0), 0)
+  return partsOfInterval(values, startUnixMs, endUnixMs)
 }
 
 function unary<Request, Response>(
@@ -130,7 +140,7 @@ function streaming(
     const answer = async (message: Unread<ReportRequest>): Promise<void> => {
       let sequence = 0
       try {
-        const request = message.read()
+        const request = message.read(() => undefined)
         sequence = request.sequence
         await write(take({ read: () => request }, await callerOf(deps.proof, shownBy(call))))
       } catch (thrown) {

@@ -3,20 +3,22 @@ import { status } from '@grpc/grpc-js'
 import protobuf from 'protobufjs'
 import type { Type } from 'protobufjs'
 import { messageOf } from '../../src/errors.ts'
+import { partsOfBytes } from './paces.ts'
 import { Refusal } from './refusal.ts'
 
 /** A request as it came: reading costs time, so it is asked first whose it is and how much there is in it. */
 export interface Unread<Request> {
-  /** Throws `Refusal` where it cannot be read, or holds too much. */
-  read(): Request
+  /** Throws `Refusal` where it cannot be read, or holds too much. Tells before each part of the work what it costs. */
+  read(spend: (parts: number) => void): Request
 }
 
 /** Gives a service's methods their requests unread; each may hold `most` messages within. */
 export function unread(service: ServiceDefinition, type: Type, most: number): ServiceDefinition {
   const wrapped = Object.entries(service).map(([name, method]) => {
-    const read = (bytes: Buffer) => {
+    const read = (bytes: Buffer, spend: (parts: number) => void) => {
+      spend(partsOfBytes(bytes.length))
       try {
-        countMessages(type, bytes, most)
+        spend(countMessages(type, bytes, most))
         return method.requestDeserialize(bytes)
       } catch (thrown) {
         throw new Refusal(
@@ -25,17 +27,19 @@ export function unread(service: ServiceDefinition, type: Type, most: number): Se
         )
       }
     }
-    const requestDeserialize = (bytes: Buffer) => ({ read: () => read(bytes) })
+    const requestDeserialize = (bytes: Buffer) => ({
+      read: (spend: (parts: number) => void) => read(bytes, spend),
+    })
     return [name, { ...method, requestDeserialize }]
   })
   return Object.fromEntries(wrapped) as ServiceDefinition
 }
 
 /**
- * Throws a `RangeError` where a message has more than `most` messages within it, and whatever it is that is wrong
- * with its structure. An empty one takes two bytes on the wire and hundreds in memory, so this has to be known before.
+ * How many messages there are within one. Throws a `RangeError` where it has more than `most`, and whatever it is that is wrong with
+ * its structure. An empty one takes two bytes on the wire and hundreds in memory, so this has to be known before.
  */
-export function countMessages(type: Type, bytes: Uint8Array, most: number): void {
+export function countMessages(type: Type, bytes: Uint8Array, most: number): number {
   const reader = protobuf.Reader.create(bytes)
   let left = most
   const scan = (of: Type, end: number): void => {
@@ -54,6 +58,7 @@ export function countMessages(type: Type, bytes: Uint8Array, most: number): void
     }
   }
   scan(type, bytes.length)
+  return most - left
 }
 
 const LENGTH_DELIMITED = 2

@@ -224,6 +224,10 @@ const pushSchema = z
       .max(1000)
       .default(20)
       .meta({ description: 'reports that one pod may send, twice as many at once' }),
+    partsPerSecond: z.int().min(100).max(10_000_000).default(20_000).meta({
+      description:
+        'how much there may be in them: points, attributes and values (each second of a count is one)',
+    }),
     http: z
       .strictObject({ port: z.int().min(0).max(65_535).default(4318) })
       .optional()

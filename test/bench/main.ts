@@ -5,6 +5,7 @@ import { benchForecast } from './forecast.ts'
 import { benchKafkaEvents } from './kafkaEvents.ts'
 import { benchKafkaLag } from './kafkaLag.ts'
 import { benchMetricsApi } from './metricsApi.ts'
+import { benchPushFlood } from './pushFlood.ts'
 import { benchReporter } from './reporter.ts'
 import { benchSignalMetrics } from './signalMetrics.ts'
 import { benchWindowStore } from './windowStore.ts'
@@ -22,6 +23,7 @@ const rows = [
   ...(await benchKafkaLag()),
   ...(await benchKafkaEvents()),
   ...(await benchWindowStore()),
+  ...(await benchPushFlood()),
 ]
 for (const { what, value, unit } of rows) {
   console.log(`${what.padEnd(60)} ${value.toFixed(2)} ${unit}`)

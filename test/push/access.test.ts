@@ -3,7 +3,7 @@ import protobuf from 'protobufjs'
 import { afterEach, expect, test } from 'vitest'
 import type { Proof } from '../../adapter/push/ports.ts'
 import type { PushOutcome, PushReport } from '../../src/ports.ts'
-import { report, startPush } from './pushClient.ts'
+import { pacesOf, report, startPush } from './pushClient.ts'
 import type { RunningPush } from './pushClient.ts'
 
 let push: RunningPush | undefined
@@ -53,7 +53,7 @@ test('a pod reports for itself alone, and need not say who it is', async () => {
 })
 
 test('a pod that is too quick is told when to come again', async () => {
-  push = await startPush({ receiver, reportsPerSecond: 1 })
+  push = await startPush({ receiver, paces: pacesOf({ reportsPerSecond: 1 }) })
   const answers = []
   for (let sequence = 1; sequence <= 4; sequence += 1)
     answers.push(await push.client.report(report({ sequence })))
@@ -107,7 +107,7 @@ test('what goes by tells clients of every language when to try again; what does 
   push = await startPush({
     receiver: { report: () => outcomes.shift() ?? { outcome: 'accepted' } },
     proof: tokens,
-    reportsPerSecond: 3,
+    paces: pacesOf({ reportsPerSecond: 3 }),
   })
   const { client } = push
   const refused = (reason: 'limit' | 'invalid' | 'unavailable') => {

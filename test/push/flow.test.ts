@@ -4,7 +4,7 @@ import type { ClientHttp2Stream } from 'node:http2'
 import { afterEach, expect, test } from 'vitest'
 import { loadPush } from '../../adapter/push/wire.ts'
 import { until } from '../kit/until.ts'
-import { report, startPush } from './pushClient.ts'
+import { pacesOf, report, startPush } from './pushClient.ts'
 import type { PushSettings } from './pushClient.ts'
 
 const REPORTS = 2000
@@ -27,7 +27,7 @@ interface Sender {
 
 /** Writes all reports at once and reads nothing. */
 async function sendAll(deps: PushSettings) {
-  const push = await startPush({ reportsPerSecond: 1e9, ...deps })
+  const push = await startPush({ paces: pacesOf({ reportsPerSecond: 1e9 }), ...deps })
   closers.push(push.close)
   const session = connect(`http://127.0.0.1:${push.port}`)
   closers.push(() => session.destroy())

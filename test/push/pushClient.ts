@@ -1,6 +1,7 @@
 import { Client, credentials, Metadata, ServerCredentials, status } from '@grpc/grpc-js'
 import type { ChannelCredentials, ChannelOptions, Server, ServiceError } from '@grpc/grpc-js'
 import { openPort } from '../../adapter/external-scaler/port.ts'
+import { Paces } from '../../adapter/push/paces.ts'
 import type { PushServerDeps } from '../../adapter/push/ports.ts'
 import { createPushServer } from '../../adapter/push/server.ts'
 import { loadPush } from '../../adapter/push/wire.ts'
@@ -105,6 +106,11 @@ function proofOf(token: string | undefined): Metadata {
   return metadata
 }
 
+/** As wide as it can be, where it is not told. */
+export function pacesOf(told: Partial<ConstructorParameters<typeof Paces>[0]>): Paces {
+  return new Paces({ reportsPerSecond: 1000, partsPerSecond: 1e9, ...told })
+}
+
 const NO_MEASUREMENTS = { outcome: 'taken', taken: 0, refused: new Map<string, number>() } as const
 
 export interface RunningPush {
@@ -128,7 +134,7 @@ export async function startPush(
     clock: systemClock,
     log: new RecordingLogger(),
     proof: { kind: 'none' },
-    reportsPerSecond: 1000,
+    paces: pacesOf({}),
     open: (grpc: Server) => openPort(grpc, ServerCredentials.createInsecure()),
     admissibleRate: () => undefined,
     observe: (outcome) => outcomes.push(outcome),

@@ -2,7 +2,7 @@ import { status } from '@grpc/grpc-js'
 import type { PushMeasurements } from '../../../src/ports.ts'
 import type { Caller } from '../caller.ts'
 import { podOf } from '../caller.ts'
-import type { Paces } from '../paces.ts'
+import { partsOfInterval } from '../paces.ts'
 import type { PushServerDeps } from '../ports.ts'
 import { Refusal, refusalFor } from '../refusal.ts'
 import type { ExportRequest, ExportResponse } from './messages.ts'
@@ -24,8 +24,7 @@ export type ExportDeps = Omit<PushServerDeps, 'open' | 'admissibleRate'>
 export function takeExport(
   { resourceMetrics }: ExportRequest,
   caller: Caller,
-  { receiver, clock, observe, observePoints }: ExportDeps,
-  paces: Paces,
+  { receiver, clock, paces, observe, observePoints }: ExportDeps,
 ): ExportResponse {
   limit('resources', resourceMetrics.length, RESOURCES_MAX)
   const metrics = resourceMetrics.flatMap(({ scopeMetrics }) =>
@@ -56,6 +55,8 @@ export function takeExport(
   }
   let taken = 0
   for (const measurements of told.values()) {
+    const { namespace, pod } = measurements
+    paces.spend(`${namespace}/${pod}`, partsOf(measurements), clock.monotonicMs())
     const outcome = receiver.measure(measurements)
     if (outcome.outcome === 'taken') {
       taken += outcome.taken
@@ -68,6 +69,14 @@ export function takeExport(
   observePoints('accepted', taken)
   observePoints('refused', refused)
   return refused === 0 ? {} : { partialSuccess: partial(refused, rejected) }
+}
+
+/** Of what is stored; to read it cost the caller before. */
+function partsOf({ points }: PushMeasurements): number {
+  return points.reduce((sum, { kind, value, startMs, endMs }) => {
+    const values = typeof value === 'object' ? value.counts.length + 2 : 1
+    return sum + partsOfInterval(values, kind === 'delta' ? (startMs ?? endMs) : endMs, endMs)
+  }, 0)
 }
 
 function limit(what: string, number: number, most: number): void {

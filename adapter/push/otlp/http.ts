@@ -6,7 +6,7 @@ import { gunzip } from 'node:zlib'
 import { messageOf } from '../../../src/errors.ts'
 import type { Caller } from '../caller.ts'
 import { callerOf } from '../caller.ts'
-import { Paces } from '../paces.ts'
+import { partsOfBytes } from '../paces.ts'
 import { MOMENT_MS, Refusal, refusalOf } from '../refusal.ts'
 import type { ExportDeps } from './export.ts'
 import { takeExport } from './export.ts'
@@ -39,7 +39,6 @@ class HttpFault extends Error {
  */
 export async function otlpOverHttp(deps: ExportDeps): Promise<RequestListener> {
   const encodings = await loadEncodings()
-  const paces = new Paces(deps.reportsPerSecond)
   const reading = new Places()
 
   async function take(request: IncomingMessage, encoding: Encoding): Promise<Buffer> {
@@ -47,11 +46,15 @@ export async function otlpOverHttp(deps: ExportDeps): Promise<RequestListener> {
       commonName: commonNameOf(request),
       authorization: request.headers.authorization ?? '',
     })
-    paces.passCaller(caller, deps.clock.monotonicMs())
+    const pace = deps.paces.ofCaller(caller, () => deps.clock.monotonicMs())
+    pace.pass()
     const leave = reading.enter(caller)
     try {
       const body = await unpacked(request, await bodyOf(request))
-      return encoding.write(takeExport(read(encoding, body), caller, deps, paces))
+      // Others of the pod may have come in meanwhile.
+      pace.check()
+      pace.spend(partsOfBytes(body.length))
+      return encoding.write(takeExport(read(encoding, body, pace.spend), caller, deps))
     } finally {
       leave()
     }
@@ -136,9 +139,13 @@ async function unpacked(request: IncomingMessage, body: Buffer): Promise<Buffer>
   }
 }
 
-function read(encoding: Encoding, body: Buffer): ReturnType<Encoding['read']> {
+function read(
+  encoding: Encoding,
+  body: Buffer,
+  spend: (parts: number) => void,
+): ReturnType<Encoding['read']> {
   try {
-    return encoding.read(body)
+    return encoding.read(body, spend)
   } catch (thrown) {
     throw new HttpFault(
       400,

@@ -93,7 +93,8 @@ export async function loadMetricsService(): Promise<ServiceDefinition> {
 /** The two encodings of OTLP over HTTP. Reading throws for what is not in the encoding. */
 export interface Encoding {
   readonly contentType: string
-  read(body: Buffer): ExportRequest
+  /** Tells what it costs before most of the work. */
+  read(body: Buffer, spend: (parts: number) => void): ExportRequest
   write(response: ExportResponse): Buffer
   /** `google.rpc.Status`, which OTLP answers for a fault. */
   writeStatus(status: { readonly code: number; readonly message: string }): Buffer
@@ -120,8 +121,8 @@ export async function loadEncodings(): Promise<readonly Encoding[]> {
   return [
     {
       contentType: 'application/x-protobuf',
-      read(body) {
-        countMessages(request, body, PARTS_MAX)
+      read(body, spend) {
+        spend(countMessages(request, body, PARTS_MAX))
         return plain(request.decode(body))
       },
       write: (answer) => Buffer.from(response.encode(response.fromObject(answer)).finish()),
@@ -129,9 +130,9 @@ export async function loadEncodings(): Promise<readonly Encoding[]> {
     },
     {
       contentType: 'application/json',
-      read(body) {
+      read(body, spend) {
         const value: unknown = JSON.parse(body.toString('utf8'))
-        checkJson(request, value, PARTS_MAX)
+        spend(checkJson(request, value, PARTS_MAX))
         return plain(request.fromObject(value as Record<string, unknown>))
       },
       write: json,

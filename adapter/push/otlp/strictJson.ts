@@ -3,12 +3,14 @@ import type { Field, Type } from 'protobufjs'
 /**
  * Throws a `TypeError` that names the first field whose value is not what proto3's JSON mapping has for it.
  * Without this a text that is no number would be read as 0. Fields that are not known are nobody's business.
- * Throws a `RangeError` where there are more than `most` objects, or ten times as many values in lists.
+ * Gives how many objects there are, with a tenth of the values in lists. Throws a `RangeError` where it is more than
+ * `most`.
  */
-export function checkJson(type: Type, value: unknown, most: number): void {
+export function checkJson(type: Type, value: unknown, most: number): number {
   const budget = { left: most }
   checkObject(type, value, '', budget)
   if (budget.left < 0) throw new RangeError(`more than ${most} parts in one: send smaller batches`)
+  return most - budget.left
 }
 
 interface Budget {

@@ -1,12 +1,12 @@
 /** OTLP's data model as it must be understood; requests are written in its JSON, which one reads most easily. */
 import { expect, test } from 'vitest'
 import type { Caller } from '../../../adapter/push/caller.ts'
-import { Paces } from '../../../adapter/push/paces.ts'
 import { takeExport } from '../../../adapter/push/otlp/export.ts'
 import { loadEncodings } from '../../../adapter/push/otlp/messages.ts'
 import { systemClock } from '../../../src/clock.ts'
 import type { MeasurementsOutcome, PushMeasurements } from '../../../src/ports.ts'
 import { RecordingLogger } from '../../kit/recordingLogger.ts'
+import { pacesOf } from '../pushClient.ts'
 
 const [, json] = await loadEncodings()
 const AT = '1700000000123456789'
@@ -25,27 +25,22 @@ function resource(metrics: readonly object[], of: Readonly<Record<string, string
 function taken(resourceMetrics: readonly object[], caller = ANYBODY, answer?: MeasurementsOutcome) {
   const told: PushMeasurements[] = []
   const counted = new Map<string, number>()
-  const request = json?.read(Buffer.from(JSON.stringify({ resourceMetrics })))
+  const request = json?.read(Buffer.from(JSON.stringify({ resourceMetrics })), () => undefined)
   if (request === undefined) throw new Error('no JSON')
-  const response = takeExport(
-    request,
-    caller,
-    {
-      receiver: {
-        report: () => ({ outcome: 'accepted' }),
-        measure(measurements) {
-          told.push(measurements)
-          const all = { taken: measurements.points.length, refused: new Map<string, number>() }
-          return answer ?? { outcome: 'taken', ...all }
-        },
+  const response = takeExport(request, caller, {
+    receiver: {
+      report: () => ({ outcome: 'accepted' }),
+      measure(measurements) {
+        told.push(measurements)
+        const all = { taken: measurements.points.length, refused: new Map<string, number>() }
+        return answer ?? { outcome: 'taken', ...all }
       },
-      ...{ clock: systemClock, log: new RecordingLogger(), proof: { kind: 'none' } },
-      reportsPerSecond: 100,
-      observe: () => undefined,
-      observePoints: (outcome, count) => counted.set(outcome, count),
     },
-    new Paces(100),
-  )
+    ...{ clock: systemClock, log: new RecordingLogger(), proof: { kind: 'none' } },
+    paces: pacesOf({ reportsPerSecond: 100 }),
+    observe: () => undefined,
+    observePoints: (outcome, count) => counted.set(outcome, count),
+  })
   return { told, points: told.flatMap(({ points }) => points), response, counted }
 }
 

@@ -7,6 +7,7 @@ import { loadEncodings } from '../../../adapter/push/otlp/messages.ts'
 import type { Proof } from '../../../adapter/push/ports.ts'
 import type { MeasurementsOutcome, PushMeasurements } from '../../../src/ports.ts'
 import { until } from '../../kit/until.ts'
+import { pacesOf } from '../pushClient.ts'
 import { depthOf, startOtlp } from './otlpClient.ts'
 
 const closers: (() => unknown)[] = []
@@ -41,7 +42,7 @@ async function start(
       },
     },
     proof,
-    reportsPerSecond,
+    paces: pacesOf({ reportsPerSecond }),
   })
   closers.push(port.close)
   return { told, ...port }

@@ -4,6 +4,7 @@ import { otlpOverHttp } from '../../../adapter/push/otlp/http.ts'
 import { systemClock } from '../../../src/clock.ts'
 import type { PushReceiver } from '../../../src/ports.ts'
 import { RecordingLogger } from '../../kit/recordingLogger.ts'
+import { pacesOf } from '../pushClient.ts'
 
 type Settings = Partial<Parameters<typeof otlpOverHttp>[0]> & { readonly receiver: PushReceiver }
 
@@ -26,7 +27,7 @@ export async function startOtlp(settings: Settings): Promise<OtlpPort> {
   const outcomes: string[] = []
   const listener = await otlpOverHttp({
     ...{ clock: systemClock, log, proof: { kind: 'none' } },
-    reportsPerSecond: 1000,
+    paces: pacesOf({}),
     observe: (outcome) => outcomes.push(outcome),
     observePoints: () => undefined,
     ...settings,
