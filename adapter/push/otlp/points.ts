@@ -16,6 +16,17 @@ export interface Sender {
   readonly process: string
 }
 
+/**
+ * An instance is known by the first two together (OpenTelemetry's semantic conventions). Containers and workers may have
+ * one id, or none, and many SDKs tell the others by themselves.
+ */
+const PROCESS = [
+  ['service.name', ''],
+  ['service.instance.id', ''],
+  ['k8s.container.name', 'container '],
+  ['process.pid', 'pid '],
+] as const
+
 export function senderOf({ resource }: ResourceMetrics): Sender {
   const said = (key: string) =>
     textOf(resource?.attributes.find((one) => one.key === key)?.value) ?? ''
@@ -24,8 +35,9 @@ export function senderOf({ resource }: ResourceMetrics): Sender {
     namespace: said('k8s.namespace.name'),
     pod: said('k8s.pod.name'),
     service,
-    // An instance is known by both (OpenTelemetry's semantic conventions): containers may have one id, or none.
-    process: [service, said('service.instance.id')].filter((text) => text !== '').join('/'),
+    process: PROCESS.flatMap(([key, name]) =>
+      said(key) === '' ? [] : [`${name}${said(key)}`],
+    ).join('/'),
   }
 }
 

@@ -32,7 +32,7 @@ export function mistakeOf(report: PushReport): string | undefined {
 /** The same for who sends measurements. */
 export function senderMistake(told: PushMeasurements): string | undefined {
   const tooLong = mend(
-    'service.name/service.instance.id',
+    'service.name/service.instance.id/…',
     told.process,
     `at most ${TEXT_MAX} characters`,
   )

@@ -4,7 +4,8 @@ import type { PushPoint } from '../../ports.ts'
 /** Intervals of a stream that are remembered; no more can be told from repetitions. */
 const INTERVALS_MAX = 128
 const TWO_SENDERS = {
-  quarrel: 'two processes report as one: give each its own service.instance.id in the resource',
+  quarrel:
+    'two processes report as one: give each its own service.instance.id (or process.pid) in the resource',
 }
 
 interface SeriesName {

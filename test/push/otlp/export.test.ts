@@ -237,6 +237,28 @@ test('processes are told apart by service and instance, of whatever kind the ins
   expect(told.map(({ process }) => process)).toEqual(['a/7', 'a/8', 'a', 'b/7', ''])
 })
 
+test('and, where they say so, by container and number: workers of a server may have one id', () => {
+  const of = (more: readonly object[]) => ({
+    ...resource([gauge({})]),
+    resource: { attributes: [...attributes(POD), ...more] },
+  })
+  const pid = (intValue: string) => ({ key: 'process.pid', value: { intValue } })
+  const [container] = attributes({ 'k8s.container.name': 'main' })
+  const [instance] = attributes({ 'service.instance.id': '7' })
+  const { told } = taken(
+    [[pid('7')], [pid('8')], [container], [container, pid('7')], [instance]].map((more) =>
+      of(more.filter((one) => one !== undefined)),
+    ),
+  )
+  expect(told.map(({ process }) => process)).toEqual([
+    'detector/pid 7',
+    'detector/pid 8',
+    'detector/container main',
+    'detector/container main/pid 7',
+    'detector/7',
+  ])
+})
+
 test('one resource of another pod, and nothing is taken', () => {
   const caller = { name: 'v-0', namespaces: new Set(['vision']), pod: 'v-0' }
   const foreign = resource([gauge({})], { ...POD, 'k8s.pod.name': 'v-1' })
