@@ -159,7 +159,8 @@ function step(
   const planned = predictor.count === 0 ? observed : predictor.planned
   const wanted = predictor.trusted ? planned : fallback
   const value = Math.max(observed, floor, Math.min(wanted, ceiling))
-  if (value !== state.held) {
+  // A clock that stepped back leaves no hold that begins later.
+  if (value !== state.held || state.heldFromMs > nowMs) {
     state.heldFromMs = nowMs
     state.held = value
   }

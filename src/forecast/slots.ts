@@ -3,6 +3,8 @@ import type { Walk } from './walk.ts'
 
 /** Longer without a tick than this, and than three times the last interval, is a gap. */
 const GAP_MS = 120_000
+/** More is taken as so much: sums of squares stay numbers, and one such value spoils nothing for good. */
+const LOAD_MAX = 1e100
 
 /**
  * From ticks at any pace to mean loads of 15 s slots of the wall clock. A value is taken to be the mean since the
@@ -49,7 +51,7 @@ export class Slots {
     } else if (nowMs <= this.#lastMs) return undefined
     else this.#intervalMs = nowMs - this.#lastMs
     this.#lastMs = nowMs
-    this.#load = load
+    this.#load = Math.min(Math.max(load, -LOAD_MAX), LOAD_MAX)
     return this.next()
   }
 

@@ -102,7 +102,8 @@ export function createTableStabilizer({ minWindowMs, maxWindowMs }: TableOptions
       if (value <= observed) return { state, value: observed, cause: 'observed' }
       const windowMs = bounded(seconds)
       const reason = `highest value of the last ${windowMs / 1000} s (table: ${rule})`
-      const hold = { fromMs: untilMs - windowMs, untilMs, reason }
+      // Points are told by the end of their slot, which may lie ahead.
+      const hold = { fromMs: Math.min(nowMs, untilMs - windowMs), untilMs, reason }
       return { state, value, cause: 'window', hold }
     },
   }

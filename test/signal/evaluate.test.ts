@@ -551,17 +551,18 @@ describe('holds', () => {
       combine: { function: 'sum', by: ['pod'], minCoverage: 1 },
       expose: PODS_EXPOSURE,
     })
-    for (const [a, b] of [
-      [5e-324, 0],
-      [50, -49],
-      [0, 0],
+    for (const [a, b, ...held] of [
+      [5e-324, 0, 100, 100],
+      // What is held above the observed is shared evenly: none falls below what it observes.
+      [50, -49, 149.5, 50.5],
+      [0, 0, 100, 100],
     ] as const) {
       const { at, put } = stage(signal)
       for (const pod of ['a', 'b']) put(0, pod, [{ value: 100, labels: { pod } }])
       at(0)
       put(10, 'a', [{ value: a, labels: { pod: 'a' } }])
       put(10, 'b', [{ value: b, labels: { pod: 'b' } }])
-      expect(at(10).map((reading) => told(reading))).toEqual([100, 100])
+      expect(at(10).map((reading) => told(reading))).toEqual(held)
     }
   })
 
