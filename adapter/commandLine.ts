@@ -14,6 +14,7 @@ export const USAGE = `tideline: autoscaling metrics adapter for Kubernetes
   tideline check --config FILE_OR_FOLDER ...     say whether a configuration is right, and stop
   tideline replay --trace FILE.csv ...           say what policies would have answered to recorded loads, and cost
   tideline record --adapter URL --signal NAME    write what a signal of a running adapter observes, to be replayed
+  tideline why --adapter URL [--signal NAME]     say what a running adapter answers and why, in words
   tideline restore [--kubeconfig FILE]           take back all scale-down windows that were written to HPAs
   tideline schema                                print the JSON Schema of the configuration
 
@@ -77,6 +78,13 @@ export interface ReplayOptions {
   readonly words: boolean
 }
 
+export interface WhyOptions {
+  readonly command: 'why'
+  readonly connection: Connection
+  /** Undefined: all. */
+  readonly signal?: string
+}
+
 export interface RangeOptions {
   readonly connection: Connection
   readonly query: string
@@ -96,6 +104,7 @@ export type CommandLine =
   | ServeOptions
   | ReplayOptions
   | RecordOptions
+  | WhyOptions
   | { readonly command: 'check'; readonly config: readonly string[] }
   | { readonly command: 'restore'; readonly kubeconfig?: string }
   | { readonly command: 'schema' }
@@ -114,9 +123,10 @@ export function parseCommandLine(args: readonly string[], env: Environment): Com
   if (command === 'restore') return { command, ...(kubeconfig === undefined ? {} : { kubeconfig }) }
   if (command === 'replay') return replayOptions(values)
   if (command === 'record') return recordOptions(values)
+  if (command === 'why') return whyOptions(values)
   if (command !== 'serve' && command !== 'check')
     throw new RangeError(
-      `unknown command "${command}": serve, check, replay, record, restore or schema`,
+      `unknown command "${command}": serve, check, replay, record, why, restore or schema`,
     )
   const config = values.config ?? []
   if (config.length === 0)
@@ -176,6 +186,15 @@ function parse(args: readonly string[]) {
       cause: thrown,
     })
   }
+}
+
+function whyOptions({ adapter, signal: [signal, extra] = [], ...values }: Values): WhyOptions {
+  if (adapter === undefined)
+    throw new RangeError('why needs --adapter, such as https://127.0.0.1:6443')
+  if (extra !== undefined)
+    throw new RangeError('--signal is there twice: why takes one, or none for all')
+  const connection = connectionOf('--adapter', adapter, values)
+  return { command: 'why', connection, ...(signal === undefined ? {} : { signal }) }
 }
 
 type Values = ReturnType<typeof parse>['values']

@@ -11,7 +11,7 @@ export const CONNECTION_FLAGS = {
   header: { type: 'string', multiple: true },
 } as const
 
-export const CONNECTION_USAGE = `Options of a server that replay and record ask
+export const CONNECTION_USAGE = `Options of a server that replay, record and why ask
   --token-file FILE      bearer token, read anew for each request
   --user NAME            with --password-file FILE
   --ca-file FILE         authorities to trust, PEM (the system's)

@@ -38,7 +38,8 @@ import { createMetricsApi } from './metrics-api/app.ts'
 import { createInlet } from './push/inlet.ts'
 import { openPushEdge } from './pushEdge.ts'
 import { parseSelector, SelectorError } from './metrics-api/selector.ts'
-import { recordLoads, replayLoads } from './recordedLoads.ts'
+import { readingsJson } from './readings.ts'
+import { explainReadings, recordLoads, replayLoads } from './recordedLoads.ts'
 import { openCertificate } from './servingCertificate.ts'
 import type { SelfMetrics } from './selfMetrics.ts'
 import { createSelfMetrics } from './selfMetrics.ts'
@@ -74,6 +75,8 @@ async function main(args: readonly string[]): Promise<number> {
         return await replayLoads(options)
       case 'record':
         return await recordLoads(options)
+      case 'why':
+        return await explainReadings(options)
       case 'restore':
         return await restoreBehavior(await connectCluster(options), process.stdout)
       case 'check':
@@ -159,6 +162,7 @@ async function compose(
     log,
     version: VERSION,
     metricsText: selfMetrics.text,
+    readingsText: (signal) => readingsJson(engine.board, signal),
     isReady,
     observe: selfMetrics.observeRequest,
   })

@@ -3,7 +3,7 @@
  * `main.ts` does for what serves.
  */
 import { readFile, writeFile } from 'node:fs/promises'
-import type { RangeOptions, ReplayOptions } from './commandLine.ts'
+import type { RangeOptions, ReplayOptions, WhyOptions } from './commandLine.ts'
 import type { Connection } from './connectionFlags.ts'
 import type { RecordOptions } from './recordFlags.ts'
 import type { Load } from './replay.ts'
@@ -29,6 +29,7 @@ import { observationsIn, WANTED } from './recording/observations.ts'
 import { record } from './recording/record.ts'
 import { loadsIn, writeReplay } from './replay.ts'
 import { momentMs } from './timeFlags.ts'
+import { whyText } from './why.ts'
 
 export async function replayLoads(options: ReplayOptions): Promise<number> {
   let asked: AskedPolicy = options.policy
@@ -134,6 +135,40 @@ function rangeLoad({ connection, query, from, to, stepMs, save }: RangeOptions):
 
 const LOOK_MS = 5000
 
+/** What a running adapter holds, and why; exit code 1 where it has no signal of such a name. */
+export async function explainReadings({ connection, signal }: WhyOptions): Promise<number> {
+  const client = clientOf(connection)
+  const { signal: never } = new AbortController()
+  const url = urlOf(connection, '/readings')
+  if (signal !== undefined) url.searchParams.set('signal', signal)
+  try {
+    const body = await withDeadline(clock, LOOK_MS, never, async (deadline) => {
+      const answer = await client.send({ url: url.href, headers: connection.headers }, deadline)
+      if (answer.status === 403) throw forbidden(url)
+      return okBody(answer, url.href).toString('utf8')
+    })
+    const text = whyText(body, clock.nowMs())
+    if (text === '') throw new Error(`${url.origin} has no signal ${signal ?? 'at all'}`)
+    process.stdout.write(`${text}\n`)
+    return 0
+  } finally {
+    client.close()
+  }
+}
+
+function urlOf({ url }: Connection, path: string): URL {
+  const found = new URL(url)
+  found.pathname = `${found.pathname.replace(/\/+$/, '')}${path}`
+  return found
+}
+
+function forbidden({ href, pathname }: URL): TidelineError {
+  return new TidelineError(
+    'unauthorized',
+    `${href} answered 403: whoever asks must be allowed to get ${pathname}; see --token-file and --cert-file`,
+  )
+}
+
 /** Exit code 1 where no row could be written. */
 export async function recordLoads(options: RecordOptions): Promise<number> {
   const stopping = new AbortController()
@@ -141,8 +176,7 @@ export async function recordLoads(options: RecordOptions): Promise<number> {
   process.once('SIGTERM', stop)
   process.once('SIGINT', stop)
   const client = clientOf(options.connection)
-  const url = new URL(options.connection.url)
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}/metrics`
+  const url = urlOf(options.connection, '/metrics')
   const parser = new ExpositionParser({
     limits: { lines: 1_000_000, series: 1_000_000, labels: 64 },
     wants: (metric) => WANTED.has(metric),
@@ -154,11 +188,7 @@ export async function recordLoads(options: RecordOptions): Promise<number> {
     withDeadline(clock, LOOK_MS, signal, async (deadline) => {
       try {
         const answer = await client.send({ url: url.href, headers }, deadline)
-        if (answer.status === 403)
-          throw new TidelineError(
-            'unauthorized',
-            `${url.href} answered 403: whoever asks must be allowed to get /metrics; see --token-file and --cert-file`,
-          )
+        if (answer.status === 403) throw forbidden(url)
         const body = okBody(answer, url.href).toString('utf8')
         const { framed } = answer
         const read = { body, format: 'text', atMs: clock.nowMs(), framed } as const

@@ -39,6 +39,8 @@ export interface MetricsApiDeps {
   readonly version: string
   /** Prometheus text of the adapter's own metrics. */
   metricsText(): Promise<string>
+  /** Readings and why they are so, as JSON: of all signals, or of the one that is named. */
+  readingsText(signal: string): string
   /** False before the first evaluation and while stopping. */
   isReady(): boolean
   /** Called once per answered request; `route` is one of a few fixed names. */
@@ -181,9 +183,9 @@ function authorized(exchange: Exchange): void {
     case 'custom':
       return serveCustom(exchange, route, query)
     case 'document':
-      return route.document === 'metrics'
-        ? serveMetrics(exchange)
-        : serveDocument(exchange, route.document, query)
+      if (route.document === 'metrics') return serveMetrics(exchange)
+      if (route.document !== 'readings') return serveDocument(exchange, route.document, query)
+      return send(exchange, JSON_TYPE, indented(exchange.deps.readingsText(query.signal), query))
     case 'health':
     case 'ready':
     case 'malformed':

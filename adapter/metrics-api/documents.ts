@@ -23,7 +23,7 @@ export interface DocumentAnswer {
 
 /** Gives the documents; undefined: none of the accepted types is there (406, see `offered`). */
 export type Documents = (
-  name: Exclude<DocumentName, 'metrics'>,
+  name: Exclude<DocumentName, 'metrics' | 'readings'>,
   accept: string | undefined,
 ) => DocumentAnswer | undefined
 

@@ -37,6 +37,7 @@ export type DocumentName =
   | 'openapiExternalV1beta1'
   | 'version'
   | 'metrics'
+  | 'readings'
 
 export type Route =
   | CustomRoute
@@ -63,6 +64,7 @@ const DOCUMENTS: ReadonlyMap<string, DocumentName> = new Map([
   [`/openapi/v3/apis/${EXTERNAL_GROUP}/v1beta1`, 'openapiExternalV1beta1'],
   ['/version', 'version'],
   ['/metrics', 'metrics'],
+  ['/readings', 'readings'],
 ])
 
 /** All paths with a document, as `/` lists them. */

@@ -2,6 +2,8 @@
 export interface Query {
   readonly labelSelector: string
   readonly metricLabelSelector: string
+  /** Of `/readings`. */
+  readonly signal: string
   readonly pretty: boolean
   readonly watch: boolean
 }
@@ -9,6 +11,7 @@ export interface Query {
 export const NO_QUERY: Query = {
   labelSelector: '',
   metricLabelSelector: '',
+  signal: '',
   pretty: false,
   watch: false,
 }
@@ -31,6 +34,7 @@ export function parseQuery(text: string): Query | undefined {
   return {
     labelSelector: found.get('labelSelector') ?? '',
     metricLabelSelector: found.get('metricLabelSelector') ?? '',
+    signal: found.get('signal') ?? '',
     pretty: isTrue(found.get('pretty')),
     watch: isTrue(found.get('watch')),
   }
@@ -39,6 +43,7 @@ export function parseQuery(text: string): Query | undefined {
 const NAMES: ReadonlySet<string> = new Set([
   'labelSelector',
   'metricLabelSelector',
+  'signal',
   'pretty',
   'watch',
 ])

@@ -182,3 +182,23 @@ test.each([
   expect(ended.err).toContain(message)
   expect(ended.code).toBe(code)
 })
+
+test('why a value is what it is, is told in words; a signal that is not there is an error', async () => {
+  const asked = flags.filter((flag) => flag !== '--every' && flag !== '500ms')
+  await push('frames', 50)
+  await eventually('the peak is seen', async () => {
+    const { out } = await tideline('why', ...asked, '--signal', 'depth').ended
+    expect(out).toMatch(/^vision\/depth is [5-9]\d, data of/)
+  })
+  await push('frames', 3)
+  await eventually('the hold is told', async () => {
+    const { code, out } = await tideline('why', ...asked, '--signal', 'vision/depth').ended
+    expect(code).toBe(0)
+    expect(out).toMatch(/^vision\/depth is \d+ \(observed \d\), data of \d\d:\d\d:\d\d\n {2}held until .*: highest value of the last 300 s \(fixed window\)/) // prettier-ignore
+  })
+  const all = await tideline('why', ...asked).ended
+  expect(all.out).toContain('vision/by-queue{key=frames} is 3')
+  const none = await tideline('why', ...asked, '--signal', 'width').ended
+  expect(none.code).toBe(1)
+  expect(none.err).toContain('has no signal width')
+})

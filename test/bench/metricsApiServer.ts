@@ -96,6 +96,7 @@ function tideline(ca: string): RequestListener {
     log: { debug() {}, info() {}, warn() {}, error() {} },
     version: '0.0.0',
     metricsText: () => Promise.resolve(''),
+    readingsText: () => '',
     isReady: () => true,
     observe() {},
   })

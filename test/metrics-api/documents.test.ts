@@ -272,4 +272,7 @@ test('the rest', async () => {
   const metrics = await served.get('/metrics')
   expect(metrics.text).toBe('up 1\n')
   expect(metrics.type).toBe('text/plain; version=0.0.4; charset=utf-8')
+  const readings = await served.get('/readings?signal=vision%2Fqueue')
+  expect(readings.json()).toEqual({ signal: 'vision/queue' })
+  expect(readings.type).toBe('application/json')
 })

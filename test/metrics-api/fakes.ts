@@ -136,6 +136,7 @@ export function depsOf(changes: Partial<MetricsApiDeps>): MetricsApiDeps {
     log: silent,
     version: '0.1.0',
     metricsText: () => Promise.resolve('up 1\n'),
+    readingsText: (signal) => JSON.stringify({ signal }),
     isReady: () => true,
     ...changes,
   }
