@@ -343,7 +343,7 @@ export interface Stabilizer {
   initial(): StabilizerState
   /** `startMs`: how long a pod takes to start, as far as it is known now; left out, it is as before. */
   step(state: StabilizerState, observed: number, nowMs: number, startMs?: number): Stabilized
-  /** The state as JSON can carry it, bit by bit. */
+  /** The state as JSON can carry it, bit by bit, but for arrays of bytes. */
   save(state: StabilizerState): unknown
   /** Undefined where it is not what `save` of the same policy, version and bounds made. */
   load(saved: unknown): StabilizerState | undefined

@@ -97,7 +97,7 @@ export function createPredictiveStabilizer(options: PredictiveOptions): Stabiliz
         bits,
         told,
       } = (saved ?? {}) as Partial<SavedPredictive>
-      if (whose !== of || typeof bits !== 'string') return undefined
+      if (whose !== of || !(bits instanceof Uint8Array)) return undefined
       if (typeof inForceMs !== 'number' || !(inForceMs > 0 && inForceMs <= LONGEST_START_MS))
         return undefined
       const state = begin(inForceMs)
@@ -117,7 +117,7 @@ interface SavedPredictive {
   readonly of: string
   /** That in force; the arrays in `bits` are as long as it asks for. */
   readonly startMs: number
-  readonly bits: string
+  readonly bits: Uint8Array
   readonly told?: NonNullable<PredictiveState['told']>
 }
 

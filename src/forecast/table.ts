@@ -80,7 +80,7 @@ export function createTableStabilizer({ minWindowMs, maxWindowMs }: TableOptions
     },
     load(saved) {
       const { of: whose, bits, chosen } = (saved ?? {}) as Partial<SavedTable>
-      if (whose !== of || typeof bits !== 'string' || chosen === undefined) return undefined
+      if (whose !== of || !(bits instanceof Uint8Array) || chosen === undefined) return undefined
       const state = initial()
       if (!readBack(bits, (walk) => visit(state, walk))) return undefined
       state.chosen = chosen
@@ -112,7 +112,7 @@ export function createTableStabilizer({ minWindowMs, maxWindowMs }: TableOptions
 interface SavedTable {
   /** Policy, version and bounds: a state of others means nothing here. */
   readonly of: string
-  readonly bits: string
+  readonly bits: Uint8Array
   readonly chosen: TableState['chosen']
 }
 

@@ -12,8 +12,8 @@ export interface Walk {
   flag(value: boolean): boolean
 }
 
-/** All that `visit` shows, bit by bit (NaN and infinities too), as Base64. */
-export function written(visit: (walk: Walk) => void): string {
+/** All that `visit` shows, bit by bit (NaN and infinities too), in the machine's order. */
+export function written(visit: (walk: Walk) => void): Uint8Array {
   const parts: Uint8Array[] = []
   const number = (value: number) => {
     parts.push(bytesOf(Float64Array.of(value)))
@@ -25,12 +25,11 @@ export function written(visit: (walk: Walk) => void): string {
     number,
     flag: (value) => number(value ? 1 : 0) === 1,
   })
-  return Buffer.concat(parts).toString('base64')
+  return new Uint8Array(Buffer.concat(parts))
 }
 
 /** Puts back what `written` made; false, and what was visited is of no use, where a length is another. */
-export function readBack(text: string, visit: (walk: Walk) => void): boolean {
-  const bytes = Buffer.from(text, 'base64')
+export function readBack(bytes: Uint8Array, visit: (walk: Walk) => void): boolean {
   let at = 0
   const array = (values: Numbers) => {
     const end = at + values.byteLength

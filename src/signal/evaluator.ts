@@ -30,7 +30,7 @@ export interface Evaluator extends Component {
   /** Evaluates every signal at `nowMs` and publishes the readings. */
   tick(nowMs: number): void
   counters(): EvaluatorCounters
-  /** Holds in force and what was learned, signal by signal, as JSON can carry them. */
+  /** Holds in force and what was learned, signal by signal, as JSON and arrays of bytes can carry them. */
   remember(): Iterable<unknown>
   /** Takes what an earlier process told, for the signals that are set after this. */
   recall(entries: readonly unknown[]): void

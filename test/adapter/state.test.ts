@@ -114,7 +114,10 @@ test('holds go on after the process was killed, and a damaged file is moved asid
   expect(await valuesOf(second)).toEqual(ALL_HELD)
   expect(await second.stop()).toBe(0)
 
-  writeFileSync(stateFile, readState().replace('fixed 1', 'fixed 2'))
+  const damaged = readFileSync(stateFile)
+  const middle = damaged.length >> 1
+  damaged[middle] = ~(damaged[middle] ?? 0)
+  writeFileSync(stateFile, damaged)
   const third = await start()
   expect(logged(third, 'state-corrupt')).toHaveLength(1)
   expect(existsSync(`${stateFile}.corrupt`)).toBe(true)
@@ -125,5 +128,5 @@ test('holds go on after the process was killed, and a damaged file is moved asid
 const ALL_HELD = ['100', '100', expect.stringMatching(/^1[0-4]\d(\d{3}m)?$/)]
 
 function readState(): string {
-  return existsSync(stateFile) ? readFileSync(stateFile, 'utf8') : ''
+  return existsSync(stateFile) ? readFileSync(stateFile, 'base64') : ''
 }

@@ -126,7 +126,7 @@ function pastOf(stabilize: Stabilization, ageMs: number): unknown {
   let state = stabilizer.initial()
   for (let atMs = BEGIN_MS - ageMs - UNTIL_WEIGHED * SLOT_MS; atMs <= BEGIN_MS; atMs += SLOT_MS)
     state = stabilizer.step(state, load(atMs, 0), atMs).state
-  return JSON.parse(JSON.stringify(stabilizer.save(state)))
+  return stabilizer.save(state)
 }
 
 function recallPast(evaluator: Evaluator, signal: Signal, saved: unknown): void {

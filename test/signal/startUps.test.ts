@@ -177,10 +177,10 @@ test('over a restart, what was seen and the start-up in force are as before', as
   await before.load(50)
   for (const seconds of [200, 210, 220]) pods.start(seconds)
   for (let i = 0; i < 40; i++) await before.load(50 + (i % 7))
-  const remembered: unknown = JSON.parse(JSON.stringify([...before.evaluator.remember()]))
+  const remembered = structuredClone([...before.evaluator.remember()])
   await before.stop()
 
-  const after = life([signal], new FakePods(), remembered as unknown[])
+  const after = life([signal], new FakePods(), remembered)
   expect(logged(after.log, 'holds-recalled')).toHaveLength(1)
   const first = await after.load(10)
   expect(first).toMatchObject({ startUp: { ms: 220_000, of: 'measured', seen: 3 } })
