@@ -29,6 +29,12 @@ export interface Sample {
   readonly covered?: { readonly fromMs: number; readonly untilMs: number }
 }
 
+/** What tells the series of one origin apart. */
+export interface SeriesName {
+  readonly metric: string
+  readonly labels: Labels
+}
+
 /**
  * What one collect of one origin brought. An origin (one pod, one Redis, one query) is the unit of staleness:
  * the batch is written whole or not at all, and a series of the origin that is missing from a `complete`
@@ -43,7 +49,7 @@ export interface Batch {
   /** True where the batch names every series the origin has (a scrape); false for increments (a stream). */
   readonly complete: boolean
   /** Series that the origin says have ended; those of its other series that are not named go on. */
-  readonly ended?: readonly { readonly metric: string; readonly labels: Labels }[]
+  readonly ended?: readonly SeriesName[]
   /** What a reader of a metric's value should know of how it came to be; replaces those of the batch before. */
   readonly notes?: readonly { readonly metric: string; readonly text: string }[]
 }

@@ -13,6 +13,7 @@ import type {
   SampleKind,
   Selection,
   Series,
+  SeriesName,
   SignalReadings,
   Target,
   WriteResult,
@@ -46,16 +47,20 @@ export interface Logger {
 }
 export type LogFields = Readonly<Record<string, unknown>>
 
+export interface OriginFailure {
+  readonly code: FailureCode
+  readonly message: string
+  readonly atMs: number
+  /** All that it would have if it did not fail, where that is known: signals made of none of them miss nothing. */
+  readonly lacks?: readonly SeriesName[]
+}
+
 /** Where sources put what they collect. No method throws for what is in a batch. */
 export interface SampleSink {
   /** All or nothing is the caller's duty per origin; single bad samples are refused, counted and skipped. */
   write(batch: Batch): WriteResult
   /** A collect of this origin failed: nothing is written, its series age, readings name the cause. */
-  fail(
-    source: string,
-    origin: string,
-    failure: { code: FailureCode; message: string; atMs: number },
-  ): void
+  fail(source: string, origin: string, failure: OriginFailure): void
   /** The origin is gone (pod deleted or not ready): its series end at once. */
   end(source: string, origin: string): void
 }
@@ -67,8 +72,14 @@ export interface SeriesView {
   select(selection: Selection): readonly Series[]
   /** Origins of a source with their health, in the order they appeared. */
   origins(source: string): ReadonlyMap<string, OriginHealth>
-  /** Origins that fail and of which nothing is known: no series, perhaps never one. */
-  silentOrigins(source: string): readonly string[]
+  /**
+   * Origins that fail and of which nothing is known: no series, perhaps never one. With a selection those that may have
+   * series of it.
+   */
+  silentOrigins(
+    source: string,
+    selection?: Pick<Selection, 'metric' | 'matchers'>,
+  ): readonly string[]
   /** The newest notes on a metric, by origin; undefined where there are none. */
   notes(source: string, metric: string): ReadonlyMap<string, readonly string[]> | undefined
 }

@@ -1,4 +1,4 @@
-import type { Labels, Matcher, Series } from '../model.ts'
+import type { Labels, Matcher, Selection, Series, SeriesName } from '../model.ts'
 
 export interface LabelLimits {
   readonly labelsMax: number
@@ -65,6 +65,16 @@ export function seriesTest(
     for (const [label, test] of tests) if (!test(valueOf(series.labels, label))) return false
     return true
   }
+}
+
+/** Whether any of the series that are named is selected. */
+export function hasAny(
+  names: readonly SeriesName[],
+  { metric, matchers }: Pick<Selection, 'metric' | 'matchers'>,
+): boolean {
+  const ofMetric = names.filter((name) => name.metric === metric)
+  if (ofMetric.length === 0) return false
+  return ofMetric.some(seriesTest(matchers))
 }
 
 /** An own property only, so that a label named like a member of Object is still absent. */

@@ -1,4 +1,5 @@
-import type { FailureCode, Labels, OriginHealth, Sample } from '../model.ts'
+import type { Labels, OriginHealth, Sample, SeriesName } from '../model.ts'
+import type { OriginFailure } from '../ports.ts'
 import { type LabelLimits, seriesKey } from './labels.ts'
 import type { RingSeries } from './ring.ts'
 
@@ -21,6 +22,8 @@ export class OriginSeries {
   /** When a collect last ended, well or badly. */
   lastHeardMs: number
   health: OriginHealth
+  /** What it would have if it did not fail; undefined: nobody knows. */
+  lacks: readonly SeriesName[] | undefined
 
   readonly #limits: LabelLimits
   /** Labels given to one metric point to its series; to several metrics, to a map of them. */
@@ -46,7 +49,7 @@ export class OriginSeries {
   }
 
   /** The series of these labels, where there is one. */
-  find({ metric, labels }: Pick<Sample, 'metric' | 'labels'>): RingSeries | undefined {
+  find({ metric, labels }: SeriesName): RingSeries | undefined {
     const key = seriesKey(metric, labels, this.#limits)
     return key === undefined ? undefined : this.byKey.get(key)
   }
@@ -68,8 +71,8 @@ export class OriginSeries {
   }
 
   /** The state's beginning stays while the code does; the message is always the newest. */
-  failed(failure: { code: FailureCode; message: string; atMs: number }): void {
-    const { code, message, atMs } = failure
+  failed({ code, message, atMs, lacks }: OriginFailure): void {
+    this.lacks = lacks
     const going = this.health.state === 'failing' && this.health.code === code
     this.health = { state: 'failing', sinceMs: going ? this.health.sinceMs : atMs, code, message }
     this.lastHeardMs = atMs

@@ -1,6 +1,5 @@
 import type {
   Batch,
-  FailureCode,
   OriginHealth,
   RefusalReason,
   Sample,
@@ -8,9 +7,9 @@ import type {
   Series,
   WriteResult,
 } from '../model.ts'
-import type { Clock, SampleSink, SeriesView } from '../ports.ts'
+import type { Clock, OriginFailure, SampleSink, SeriesView } from '../ports.ts'
 import { accept } from './accept.ts'
-import { type LabelLimits, seriesTest, storedLabels } from './labels.ts'
+import { hasAny, type LabelLimits, seriesTest, storedLabels } from './labels.ts'
 import { OriginNotes } from './notes.ts'
 import { OriginSeries } from './origin.ts'
 import { RingSeries } from './ring.ts'
@@ -125,11 +124,7 @@ class BoundedSeriesStore implements SeriesStore {
     return { taken, refused }
   }
 
-  fail(
-    sourceName: string,
-    originName: string,
-    failure: { code: FailureCode; message: string; atMs: number },
-  ): void {
+  fail(sourceName: string, originName: string, failure: OriginFailure): void {
     const source = this.#source(sourceName)
     const origin = this.#origin(source, originName, failure.atMs)
     if (origin === undefined) return
@@ -156,10 +151,17 @@ class BoundedSeriesStore implements SeriesStore {
     return this.#sources.get(source)?.health ?? new Map<string, OriginHealth>()
   }
 
-  silentOrigins(source: string): readonly string[] {
+  silentOrigins(
+    source: string,
+    selection?: Pick<Selection, 'metric' | 'matchers'>,
+  ): readonly string[] {
     const silent: string[] = []
-    for (const origin of this.#sources.get(source)?.origins.values() ?? [])
-      if (origin.health.state === 'failing' && origin.byKey.size === 0) silent.push(origin.name)
+    for (const { health, byKey, lacks, name } of this.#sources.get(source)?.origins.values() ??
+      []) {
+      if (health.state !== 'failing' || byKey.size > 0) continue
+      if (selection === undefined || lacks === undefined || hasAny(lacks, selection))
+        silent.push(name)
+    }
     return silent
   }
 

@@ -16,7 +16,7 @@ import type { Group, Grouping } from './groups.ts'
 import type { HoldState } from './hold.ts'
 import type { LastKnown } from './missing.ts'
 import type { Observed } from './observe.ts'
-import { groupSeries, selectSeries } from './groups.ts'
+import { groupSeries, selectionsOf, selectSeries } from './groups.ts'
 import { holdReadings } from './hold.ts'
 import { applyMissingPolicy } from './missing.ts'
 import { notesOn } from './notes.ts'
@@ -167,7 +167,8 @@ function silentTargets(signal: Signal, view: SeriesView): readonly string[] {
   if (scope === undefined || signal.combine.by.includes('pod')) return []
   const isTarget = (origin: string) =>
     origin.includes('://') || origin.startsWith(`${scope.value}/`)
-  return view.silentOrigins(source).filter(isTarget)
+  const silent = selectionsOf(signal).flatMap((one) => view.silentOrigins(source, one))
+  return [...new Set(silent)].filter(isTarget)
 }
 
 function staleCause(signal: Signal, view: SeriesView, seen: Seen): string {

@@ -1,4 +1,4 @@
-import type { Labels, Series, Signal } from '../model.ts'
+import type { Labels, Selection, Series, Signal } from '../model.ts'
 import type { SeriesView } from '../ports.ts'
 
 /** The series of a signal that share the values of its `by` labels. */
@@ -117,11 +117,13 @@ function histogramParts(
 
 /** What a signal is made of; a mean of `<metric>_sum` and `<metric>_count`, as histograms and summaries have them. */
 export function selectSeries(signal: Signal, view: SeriesView): readonly Series[] {
-  const { selection } = signal
-  if (signal.window.function !== 'mean') return view.select(selection)
-  return ['_sum', '_count'].flatMap((suffix) =>
-    view.select({ ...selection, metric: selection.metric + suffix }),
-  )
+  return selectionsOf(signal).flatMap((selection) => view.select(selection))
+}
+
+/** What the signal's series are selected by. */
+export function selectionsOf({ selection, window }: Signal): readonly Selection[] {
+  if (window.function !== 'mean') return [selection]
+  return ['_sum', '_count'].map((suffix) => ({ ...selection, metric: selection.metric + suffix }))
 }
 
 function meanParts(

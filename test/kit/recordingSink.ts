@@ -1,12 +1,9 @@
-import type { Batch, FailureCode, Sample, WriteResult } from '../../src/model.ts'
-import type { SampleSink } from '../../src/ports.ts'
+import type { Batch, Sample, WriteResult } from '../../src/model.ts'
+import type { OriginFailure, SampleSink } from '../../src/ports.ts'
 
-export interface RecordedFailure {
+export interface RecordedFailure extends OriginFailure {
   readonly source: string
   readonly origin: string
-  readonly code: FailureCode
-  readonly message: string
-  readonly atMs: number
 }
 
 /** A sink that keeps everything it is told, in order. Takes every sample. */
@@ -20,11 +17,7 @@ export class RecordingSink implements SampleSink {
     return { taken: batch.samples.length, refused: new Map() }
   }
 
-  fail(
-    source: string,
-    origin: string,
-    failure: { code: FailureCode; message: string; atMs: number },
-  ): void {
+  fail(source: string, origin: string, failure: OriginFailure): void {
     this.failures.push({ source, origin, ...failure })
   }
 

@@ -87,6 +87,42 @@ describe('a contradiction is no number', () => {
     expect(health()).toMatchObject({ state: 'failing', code: 'bad-response' })
   })
 
+  test('is missed by signals that are made of what contradicts itself, not by others', async () => {
+    const { clock, send, store } = begin()
+    const other = { metric: 'depth', stream: 'depth', kind: 'gauge' } as const
+    const missed = (metric: string, model?: string) => {
+      const matchers = [{ label: 'model', operator: '=', value: model ?? '' } as const]
+      return store.silentOrigins('push', { metric, matchers: model === undefined ? [] : matchers })
+    }
+    send([{ value: 9, startMs }, other])
+    await clock.advance(1000)
+    // A bucket and a number that are named like its count would be one.
+    send([{ value: 2, startMs: startMs + 5 }, histogram([1, 1, 1]), { metric: 'latency_count' }])
+    const all = ['requests_total', 'depth', 'latency_bucket', 'latency_count', 'latency_sum']
+    expect(all.map((metric) => missed(metric).length)).toEqual([1, 1, 1, 1, 0])
+    expect([missed('requests_total', 'yolo'), missed('requests_total', 'detr')]).toEqual([
+      ['vision/v-0/a'],
+      [],
+    ])
+    expect(missed('errors_total')).toEqual([])
+    // What it has besides is missed as soon as it is told, for as long as the two go on.
+    await clock.advance(1000)
+    send([{ metric: 'errors_total', stream: 'errors' }])
+    expect(missed('errors_total')).toEqual(['vision/v-0/a'])
+    expect(missed('requests_total')).toEqual(['vision/v-0/a'])
+    expect(store.silentOrigins('push')).toEqual(['vision/v-0/a'])
+  })
+
+  test('is missed by all where it has more series than can be told', async () => {
+    const { clock, send, store } = begin({ seriesPerPod: 2 })
+    send(Array.from({ length: 4 }, (_, index) => ({ labels: { index: String(index) } })))
+    const missed = (metric: string) => store.silentOrigins('push', { metric, matchers: [] }).length
+    expect([missed('requests_total'), missed('depth')]).toEqual([1, 0])
+    await clock.advance(1000)
+    send(Array.from({ length: 9 }, (_, index) => ({ labels: { index: String(index) } })))
+    expect([missed('requests_total'), missed('depth')]).toEqual([1, 1])
+  })
+
   test('but a level that is told anew after its last point is none', async () => {
     const { clock, send, values } = begin()
     send([{ kind: 'gauge', value: 3, startMs }])

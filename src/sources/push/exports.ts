@@ -1,4 +1,4 @@
-import type { Sample } from '../../model.ts'
+import type { Sample, SeriesName } from '../../model.ts'
 import type { PushMeasurements, PushPoint } from '../../ports.ts'
 import type { Told } from './collections.ts'
 import { pointMistake, samplesOfPoint } from './points.ts'
@@ -13,6 +13,8 @@ export interface Read {
   readonly taken: number
   /** What contradicts itself: nothing of the process is a number. */
   readonly quarrel: Failure | undefined
+  /** Points that are what it contradicts itself by. */
+  readonly contradicting: readonly PushPoint[]
 }
 
 interface Surroundings {
@@ -32,6 +34,7 @@ export function readExport(process: Process, told: PushMeasurements, around: Sur
   const news: Told[] = []
   // Which time is known shows when all is read, for some streams tell of more of it than others.
   const covered = { fromMs: NaN, untilMs: NaN }
+  const contradicting: PushPoint[] = []
   let quarrel: Failure | undefined
   let taken = 0
   streams.begin()
@@ -43,7 +46,10 @@ export function readExport(process: Process, told: PushMeasurements, around: Sur
         : { late: `${point.metric}: ${mistake}` }
     if (typeof outcome === 'object') {
       const message = 'quarrel' in outcome ? outcome.quarrel : outcome.late
-      if ('quarrel' in outcome) quarrel ??= { code: 'bad-response', message }
+      if ('quarrel' in outcome) {
+        quarrel ??= { code: 'bad-response', message }
+        contradicting.push(labelled(point, told))
+      }
       refuse(refused, message, 1)
       continue
     }
@@ -59,7 +65,7 @@ export function readExport(process: Process, told: PushMeasurements, around: Sur
     }
   }
   Object.assign(covered, collections.add(news))
-  return { samples, refused, taken, quarrel }
+  return { samples, refused, taken, quarrel, contradicting }
 }
 
 export function refuse(refused: Map<string, number>, reason: string, count: number): void {
@@ -78,8 +84,8 @@ function lookAt(
     : outcome
 }
 
-function seriesNames(samples: readonly Sample[]): Pick<Sample, 'metric' | 'labels'>[] {
-  const names: Pick<Sample, 'metric' | 'labels'>[] = []
+function seriesNames(samples: readonly Sample[]): SeriesName[] {
+  const names: SeriesName[] = []
   for (const { metric, labels } of samples) {
     const last = names.at(-1)
     if (last?.metric !== metric || last.labels !== labels) names.push({ metric, labels })

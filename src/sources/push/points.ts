@@ -1,4 +1,4 @@
-import type { Labels, Sample } from '../../model.ts'
+import type { Labels, Sample, SeriesName } from '../../model.ts'
 import type { PushHistogram, PushPoint } from '../../ports.ts'
 import { bucketEnds, spread } from './spread.ts'
 
@@ -66,6 +66,11 @@ export function samplesOfPoint(
       return { ...part, kind, value, ...at, covered }
     }),
   )
+}
+
+/** What a point is stored as. */
+export function seriesOf(point: PushPoint): readonly SeriesName[] {
+  return partsOf(point, () => []).map(({ metric, labels }) => ({ metric, labels }))
 }
 
 interface Part {

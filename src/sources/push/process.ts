@@ -1,3 +1,4 @@
+import type { SeriesName } from '../../model.ts'
 import type { PushMeasurements } from '../../ports.ts'
 import { Collections } from './collections.ts'
 import { Streams } from './streams.ts'
@@ -17,13 +18,16 @@ export interface Process {
   state: 'reporting' | 'failing' | 'ended'
   /** What it fails of. */
   failure?: Failure
-  /** Until then nothing of it is stored. */
+  /** Until then nothing of it is stored, as it contradicts itself. */
   quarrelUntilMs: number
+  /** What it has then beside its streams; undefined: more than can be told. */
+  contradicting: Map<string, SeriesName> | undefined
 }
 
 export interface Failure {
   readonly code: 'timeout' | 'bad-response' | 'too-large'
   readonly message: string
+  readonly lacks?: readonly SeriesName[]
 }
 
 /** What is known of the processes of one pod, by the name each gives itself. */
@@ -46,6 +50,7 @@ export function beginProcess(
     origin: told.process === '' ? pod : `${pod}/${told.process}`,
     ...{ streams: new Streams(maxAgeMs), collections: new Collections(isNew) },
     ...{ isForgotten: false, state: 'reporting', quarrelUntilMs: -Infinity },
+    contradicting: new Map(),
     ...{ sinceMs: nowMs, heardMs: nowMs, takenMs: -Infinity },
   }
 }

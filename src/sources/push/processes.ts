@@ -1,9 +1,9 @@
 import type { Batch } from '../../model.ts'
-import type { MeasurementsOutcome, PushMeasurements } from '../../ports.ts'
+import type { MeasurementsOutcome, PushMeasurements, PushPoint } from '../../ports.ts'
 import type { SourceDeps } from '../../ports.ts'
 import { readExport, refuse } from './exports.ts'
 import type { Read } from './exports.ts'
-import { AHEAD_MAX_MS } from './points.ts'
+import { AHEAD_MAX_MS, seriesOf } from './points.ts'
 import { beginProcess, seriesBeside } from './process.ts'
 import type { Failure, Limits, Process, Processes } from './process.ts'
 import { Streams } from './streams.ts'
@@ -49,8 +49,10 @@ export class Measuring {
     if (heardMs < process.quarrelUntilMs) {
       // What is not stored now is not known later.
       process.collections.forget()
+      this.#lack(process, read.contradicting)
       return nothingTaken(process, refused, taken)
     }
+    process.contradicting = new Map()
     if (heardMs - process.takenMs < this.#patienceMs(process))
       return this.#store(process, read, ended)
     // It sends, and for long nothing of it could be taken: its clock may be wrong.
@@ -69,6 +71,7 @@ export class Measuring {
     if (written.refused.has('too-many-series')) {
       // The store keeps none of it. Its next export may be of a part of its series, and find room.
       this.#quarrel(process, STORE_IS_FULL, clock.monotonicMs())
+      this.#lack(process, [])
       return nothingTaken(process, refused, taken)
     }
     process.state = 'reporting'
@@ -175,12 +178,27 @@ export class Measuring {
     this.#fail(process, failure, began)
   }
 
+  /** Says which series are missed while it contradicts itself: signals that are made of others go on. */
+  #lack(process: Process, points: readonly PushPoint[]): void {
+    const { failure, streams } = process
+    if (failure === undefined) return
+    for (const point of points)
+      for (const one of seriesOf(point)) process.contradicting?.set(JSON.stringify(one), one)
+    if ((process.contradicting?.size ?? 0) > this.#limits.seriesPerPod)
+      process.contradicting = undefined
+    const { contradicting } = process
+    const known = contradicting && { lacks: [...streams.series, ...contradicting.values()] }
+    const { code, message } = failure
+    this.#fail(process, { code, message, ...known }, false)
+  }
+
   #fail(process: Process, failure: Failure, said = true): void {
     const { clock, log, name, sink } = this.#deps
     process.state = 'failing'
     process.failure = failure
     sink.fail(name, process.origin, { ...failure, atMs: clock.nowMs() })
-    if (said) log.warn('origin-failing', { source: name, origin: process.origin, ...failure })
+    const { code, message } = failure
+    if (said) log.warn('origin-failing', { source: name, origin: process.origin, code, message })
   }
 
   #end(process: Process): void {

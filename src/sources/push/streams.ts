@@ -1,4 +1,4 @@
-import type { Labels } from '../../model.ts'
+import type { SeriesName } from '../../model.ts'
 import type { PushPoint } from '../../ports.ts'
 
 /** Intervals of a stream that are remembered; no more can be told from repetitions. */
@@ -6,11 +6,6 @@ const INTERVALS_MAX = 128
 const TWO_SENDERS = {
   quarrel:
     'two processes report as one: give each its own service.instance.id (or process.pid) in the resource',
-}
-
-interface SeriesName {
-  readonly metric: string
-  readonly labels: Labels
 }
 
 type Value = Exclude<PushPoint['value'], 'none'>
@@ -57,6 +52,10 @@ export class Streams {
   /** Series that are known. */
   get size(): number {
     return this.#size
+  }
+
+  get series(): readonly SeriesName[] {
+    return [...this.#streams.values()].flatMap(({ series }) => series)
   }
 
   /** The longest time from one point of a stream to the next; undefined while none had two. */
