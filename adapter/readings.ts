@@ -21,12 +21,14 @@ export function readingsJson(reader: SignalReader, wanted: string): string {
   return JSON.stringify({ signals })
 }
 
-function signalOf({ signal, evaluatedMs, readings, startUp }: SignalReadings, most: number) {
+function signalOf(one: SignalReadings, most: number) {
+  const { signal, evaluatedMs, readings, startUp, forecastFlaw } = one
   const told = readings.slice(0, most)
   return {
     signal: signal.id,
     evaluated: instant(evaluatedMs),
     startUp: startUp?.reason,
+    forecastFlaw,
     readings: told.map(readingOf),
     leftOut: told.length < readings.length ? readings.length - told.length : undefined,
   }

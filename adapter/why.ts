@@ -10,11 +10,12 @@ export function whyText(json: string, nowMs: number): string {
 
 type Told = Readonly<Record<string, unknown>>
 
-function signalLines({ signal, startUp, readings, leftOut }: Told, nowMs: number): string[] {
+function signalLines(told: Told, nowMs: number): string[] {
+  const { signal, startUp, forecastFlaw, readings, leftOut } = told
   const all = Array.isArray(readings) ? readings.map(objectOf) : []
   const lines = all.flatMap((one) => readingLines(String(signal), one, nowMs))
   if (typeof leftOut === 'number') lines.push(`${String(signal)}: ${leftOut} more groups`)
-  if (typeof startUp === 'string') lines.push(`  ${startUp}`)
+  for (const text of [startUp, forecastFlaw]) if (typeof text === 'string') lines.push(`  ${text}`)
   return lines
 }
 

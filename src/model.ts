@@ -317,6 +317,8 @@ export interface SignalReadings {
   readonly readings: readonly Reading[]
   /** Where a forecast looks ahead by it. */
   readonly startUp?: StartUp
+  /** Why forecasts of it cannot be good. */
+  readonly forecastFlaw?: string
 }
 
 /** Where a source can be reached; made by discovery or written in the config. */

@@ -2,6 +2,7 @@ import type { Signal, SignalReadings } from '../model.ts'
 import type { Clock, Component, Logger, SeriesView, Stabilizer, StartUpWatch } from '../ports.ts'
 import type { Board } from './board.ts'
 import type { SignalState } from './evaluate.ts'
+import { DataPace, slowText } from './dataPace.ts'
 import { evaluateSignal, initialState } from './evaluate.ts'
 import { recallHolds, rememberHolds, rememberedHolds } from './remembered.ts'
 import { createStabilizer } from './stabilizers.ts'
@@ -41,6 +42,7 @@ interface Evaluated {
   readonly definition: string
   readonly state: SignalState
   readonly stabilizer: Stabilizer | undefined
+  readonly pace: DataPace
   /** The forecast was on at the last tick, as far as there is one. */
   trusted: boolean
 }
@@ -57,7 +59,7 @@ export function createEvaluator(deps: EvaluatorDeps): Evaluator {
   function tick(nowMs: number): void {
     const startMs = clock.monotonicMs()
     view.prune(nowMs)
-    const readings = evaluated.map((one) => evaluateOne(one, startUps, view, nowMs))
+    const readings = evaluated.map((one) => tellPace(one, evaluateOne(one, startUps, view, nowMs), log)) // prettier-ignore
     for (const [index, one] of evaluated.entries()) tellGate(one, readings[index], log)
     board.publish(readings, changed)
     changed = false
@@ -122,7 +124,22 @@ function prepare(signal: Signal, before: Evaluated | undefined): Evaluated {
   if (before?.definition === definition) return before
   const { stabilize, act } = signal
   const stabilizer = stabilize === undefined ? undefined : createStabilizer(stabilize, act)
-  return { signal, definition, state: initialState(), stabilizer, trusted: true }
+  const pace = new DataPace()
+  return { signal, definition, state: initialState(), stabilizer, pace, trusted: true }
+}
+
+/** Data that comes too seldom to be forecast is told of in the readings while it does, and once in the log. */
+function tellPace({ signal, pace }: Evaluated, told: SignalReadings, log: Logger): SignalReadings {
+  if (signal.stabilize?.policy !== 'predictive') return told
+  const changed = pace.see(told.readings)
+  const { slowMs } = pace
+  if (slowMs === undefined) {
+    if (changed) log.info('forecast-data-in-time', { signal: signal.id })
+    return told
+  }
+  const forecastFlaw = slowText(slowMs)
+  if (changed) log.warn('forecast-data-slow', { signal: signal.id, meaning: forecastFlaw })
+  return { ...told, forecastFlaw }
 }
 
 /** A forecast that is switched off, or on again, is told once. */
