@@ -9,6 +9,7 @@
  *     none                       UNAVAILABLE with what there is   the same
  *     evaluator stands           UNAVAILABLE                      the same
  *     negative or not finite     OUT_OF_RANGE with the value      the same: it would read it as 0
+ *     more than 9.2e15           9.2e15                           scales; the HPA would read it as negative
  *
  * A trigger with something wrong in it is answered INVALID_ARGUMENT, with the field, the value and the mend.
  * A signal's own policy for stale and absent data was applied before; such readings come here as fresh.
@@ -37,7 +38,9 @@ export function metricSpec(read: () => Trigger): GetMetricSpecResponse {
 
 function specOf({ metricName, target }: Trigger): GetMetricSpecResponse {
   return {
-    metricSpecs: [{ metricName, targetSize: wholeOf(target), targetSizeFloat: target }],
+    metricSpecs: [
+      { metricName, targetSize: wholeOf(target), targetSizeFloat: thousandths(target) },
+    ],
   }
 }
 
@@ -67,12 +70,23 @@ export function activity(trigger: Trigger, nowMs: number): IsActiveResponse {
   return { result: valueOf(trigger, nowMs) > trigger.activation }
 }
 
+/**
+ * 2^63 - 1 thousandths, as the HPA can count them at most, in a number that is not beyond it. KEDA hands on more than
+ * that, and the HPA would read it as a number below zero and take replicas away. The metrics API is capped there too.
+ */
+const VALUE_MAX = 9_223_372_036_854_774
+
+/** As KEDA reads it: it cuts what is finer, and a little is never 0. */
+function thousandths(magnitude: number): number {
+  return magnitude === 0 ? 0 : Math.min(toMilli(magnitude) / 1000, VALUE_MAX)
+}
+
 /** KEDA takes the integer where it knows no other, or the float is not above zero: never 0 for a little. */
 function wholeOf(value: number): number {
   return Math.min(Math.ceil(value), Number.MAX_SAFE_INTEGER)
 }
 
-/** Not negative, in whole thousandths. */
+/** Not negative, in whole thousandths, no more than an HPA can count. */
 function valueOf({ found, groups }: Trigger, nowMs: number): number {
   const { signal, evaluatedMs, readings } = found
   const ageMs = nowMs - evaluatedMs
@@ -101,7 +115,7 @@ function valueOf({ found, groups }: Trigger, nowMs: number): number {
       status.OUT_OF_RANGE,
       `signal ${signal.id} is ${String(sum)}: KEDA knows values of 0 and more only and would read 0`,
     )
-  return sum === 0 ? 0 : toMilli(sum) / 1000
+  return thousandths(sum)
 }
 
 type Missing = Exclude<Reading, { state: 'fresh' }>

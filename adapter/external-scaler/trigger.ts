@@ -115,8 +115,9 @@ function groupsOf(metadata: ScaledObjectRef['scalerMetadata'], signal: Signal): 
 function numberOf(field: Own, text: string | undefined, min: number): number | undefined {
   if (text === undefined) return undefined
   const value = DECIMAL.test(text) ? Number(text) : NaN
-  if (!(value >= min && value <= Number.MAX_SAFE_INTEGER))
-    throw badMetadata(field, text, `must be a number of at least ${min}`)
+  if (!(value >= min)) throw badMetadata(field, text, `must be a number of at least ${min}`)
+  const most = Number.MAX_SAFE_INTEGER
+  if (value > most) throw badMetadata(field, text, `must be a number of at most ${most}`)
   return value
 }
 

@@ -74,10 +74,12 @@ const kedaSchema = z
     target: z
       .number()
       .min(0.001)
+      .max(Number.MAX_SAFE_INTEGER)
       .meta({ description: 'what one replica is to bear; a trigger may say otherwise' }),
     activation: z
       .number()
       .min(0)
+      .max(Number.MAX_SAFE_INTEGER)
       .default(0)
       .meta({ description: 'the value above which there is at least one replica' }),
   })

@@ -30,6 +30,7 @@ describe('the specification', () => {
     ['from the definition', QUEUE, {}, 'queue-depth', 10, 10],
     ['target of the trigger', QUEUE, { target: '2.5' }, 'queue-depth', 3, 2.5],
     ['a small target is no zero', QUEUE, { target: '0.01' }, 'queue-depth', 1, 0.01],
+    ['a target finer than KEDA reads', QUEUE, { target: '2.00051' }, 'queue-depth', 3, 2.001],
     ['from the environment', QUEUE, { targetFromEnv: '7' }, 'queue-depth', 7, 7],
     ['what is written wins', QUEUE, { target: '8', targetFromEnv: '7' }, 'queue-depth', 8, 8],
     ['a name of the trigger', QUEUE, { metricName: 'mine' }, 'mine', 10, 10],
@@ -85,7 +86,15 @@ describe('bad metadata is told by field, value and mend', () => {
     ['target negative', QUEUE, { signal: 'queue', target: '-5' }, /target is "-5"/],
     ['target no number', QUEUE, { signal: 'queue', target: '5 msgs' }, /target is "5 msgs"/],
     ['target NaN', QUEUE, { signal: 'queue', target: 'NaN' }, /target is "NaN"/],
-    ['target infinite', QUEUE, { signal: 'queue', target: '1e999' }, /target is "1e999"/],
+    [
+      'target infinite',
+      QUEUE,
+      { signal: 'queue', target: '1e999' },
+      /target is "1e999": must be a number of at most 9007199254740991/,
+    ],
+    ['target in hexadecimal', QUEUE, { signal: 'queue', target: '0x10' }, /target is "0x10"/],
+    ['target in spaces', QUEUE, { signal: 'queue', target: ' 5 ' }, /target is " 5 "/],
+    ['activation minus zero', QUEUE, { signal: 'queue', activation: '-0' }, /activation is "-0"/],
     ['target empty', QUEUE, { signal: 'queue', target: '' }, /target is ""/],
     [
       'activation negative',
@@ -243,7 +252,9 @@ describe('numbers as KEDA reads them', () => {
     [2, 2, 2],
     [2.001, 3, 2.001],
     [1e12 + 0.5, 1e12 + 1, 1e12 + 0.5],
-    [1e300, Number.MAX_SAFE_INTEGER, 1e300],
+    // An HPA counts thousandths in 64 bits: more would be read as a number below zero.
+    [9.3e15, Number.MAX_SAFE_INTEGER, 9_223_372_036_854_774],
+    [1e300, Number.MAX_SAFE_INTEGER, 9_223_372_036_854_774],
   ]
   test.each(rows)('%d is %d and %d', async (value, whole, float) => {
     scaler.show(QUEUE, fresh(value))
