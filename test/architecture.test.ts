@@ -33,7 +33,7 @@ interface Rule {
   readonly instead: string
 }
 
-const PORTS = '(?:model|ports|errors)\\.ts'
+const PORTS = '(?:model|ports|errors|duration)\\.ts'
 /** The roots: of what serves, and of the commands about recorded loads. */
 const COMPOSITION = /^adapter\/(main|recordedLoads)\.ts$/
 
@@ -45,7 +45,7 @@ const rules: readonly Rule[] = [
       'the engine knows no edge: declare a port in src/ports.ts and inject it in adapter/main.ts',
   },
   {
-    from: /^src\/(model|ports|errors)\.ts$/,
+    from: /^src\/(model|ports|errors|duration)\.ts$/,
     to: new RegExp(`^(?!src/${PORTS})`),
     instead: 'the nouns and verbs import nothing else: move the code to where it is used',
   },

@@ -11,6 +11,7 @@ import type {
   StartUp,
   Why,
 } from '../model.ts'
+import { secondsText } from '../duration.ts'
 import type { SeriesView, Stabilizer } from '../ports.ts'
 import type { Group, Grouping } from './groups.ts'
 import type { HoldState } from './hold.ts'
@@ -124,7 +125,7 @@ function settle(signal: Signal, state: SignalState, view: SeriesView, seen: Seen
   const isMissed = stale + silent + interrupted > 0
   const cause = isMissed
     ? staleCause(signal, view, seen)
-    : `the window of ${seconds(signal.window.durationMs)} holds too few points yet`
+    : `the window of ${secondsText(signal.window.durationMs)} holds too few points yet`
   if (isMissed && last !== undefined) {
     const { value: lastValue, dataMs } = last
     const ageMs = nowMs - dataMs
@@ -138,7 +139,7 @@ function settle(signal: Signal, state: SignalState, view: SeriesView, seen: Seen
 /** Why there is no number although there is enough data. */
 function valueless({ window }: Signal, { value, flaw }: Observed): string {
   if (value !== undefined) return 'the value is beyond what a number can hold'
-  return flaw ?? `nothing was observed within the window of ${seconds(window.durationMs)}`
+  return flaw ?? `nothing was observed within the window of ${secondsText(window.durationMs)}`
 }
 
 function whyOf({ observed, unattributed, notes, group }: Seen): Why {
@@ -179,7 +180,7 @@ function staleCause(signal: Signal, view: SeriesView, seen: Seen): string {
   const late = new Set(
     group.series.filter((one) => isStale(one, signal, nowMs)).map((one) => one.origin),
   )
-  const old = `${stale} of ${stale + fresh} series older than ${seconds(signal.freshForMs)}`
+  const old = `${stale} of ${stale + fresh} series older than ${secondsText(signal.freshForMs)}`
   const heads = [
     ...(stale > 0 ? [old] : []),
     ...(silent.length > 0 ? [`${silent.length} targets never answered`] : []),
@@ -240,8 +241,4 @@ function failureText(origin: string, health: OriginHealth | undefined): string |
 function summarise(texts: readonly string[]): string {
   const shown = texts.slice(0, 3).join('; ')
   return texts.length > 3 ? `${shown}; and ${texts.length - 3} more` : shown
-}
-
-function seconds(ms: number): string {
-  return `${ms / 1000} s`
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { checkOnce, checkTimeout } from './configChecks.ts'
 import { positiveDurationSchema } from './duration.ts'
 import { authSchema, httpUrlSchema } from './http.ts'
 import { secretReferenceSchema } from './reference.ts'
@@ -65,21 +66,7 @@ export const prometheusConfigSchema = z
       .prefault({}),
   })
   .superRefine((config, context) => {
-    if (config.timeout !== undefined && config.timeout > config.interval)
-      context.addIssue({
-        code: 'custom',
-        path: ['timeout'],
-        message: 'must not be longer than interval',
-      })
-    const names = new Set<string>()
-    for (const [index, { name }] of config.queries.entries()) {
-      if (names.has(name))
-        context.addIssue({
-          code: 'custom',
-          path: ['queries', index, 'name'],
-          message: `${name} is there twice`,
-        })
-      names.add(name)
-    }
+    checkTimeout(config, context)
+    checkOnce(config.queries, { at: 'queries', field: 'name' }, context)
   })
 export type PrometheusConfig = z.infer<typeof prometheusConfigSchema>

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Labels } from '../model.ts'
+import { checkOnce, checkTimeout } from './configChecks.ts'
 import { positiveDurationSchema } from './duration.ts'
 import { authSchema, httpUrlSchema } from './http.ts'
 import { tlsSchema } from './tls.ts'
@@ -111,22 +112,8 @@ export const scrapeConfigSchema = z
         path: ['targets'],
         message: 'write targets, targetsFile or pods',
       })
-    if (config.timeout !== undefined && config.timeout > config.interval)
-      context.addIssue({
-        code: 'custom',
-        path: ['timeout'],
-        message: 'must not be longer than interval',
-      })
-    const urls = new Set<string>()
-    config.targets.forEach(({ url }, index) => {
-      if (urls.has(url))
-        context.addIssue({
-          code: 'custom',
-          path: ['targets', index, 'url'],
-          message: `${url} is there twice`,
-        })
-      urls.add(url)
-    })
+    checkTimeout(config, context)
+    checkOnce(targets, { at: 'targets', field: 'url' }, context)
   })
 export type ScrapeConfig = z.infer<typeof scrapeConfigSchema>
 

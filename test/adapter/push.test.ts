@@ -4,33 +4,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadPush } from '../../adapter/push/wire.ts'
 import type { KeyPair } from '../../adapter/security/selfSigned.ts'
 import type { PushAdapter } from '../push/pushAdapter.ts'
-import { startPushAdapter } from '../push/pushAdapter.ts'
+import { requestSignals, startPushAdapter } from '../push/pushAdapter.ts'
 import { PushClient, report } from '../push/pushClient.ts'
 import { client as clientOf } from '../security/certificates.ts'
 import { eventually } from '../setup/running.ts'
 
 const NOW_MS = Date.now()
-const SIGNALS = `
-apiVersion: tideline.dev/v1alpha1
-kind: Signal
-metadata: {name: requests, namespace: vision}
-spec:
-  source: services
-  select: {metric: inference_requests}
-  window: {function: increase, duration: 1m}
-  combine: {function: sum}
-  expose: {external: {name: requests}}
----
-apiVersion: tideline.dev/v1alpha1
-kind: Signal
-metadata: {name: load, namespace: vision}
-spec:
-  source: services
-  select: {metric: inference_requests, labels: {service: detector}}
-  window: {function: rate, duration: 1m}
-  combine: {function: sum}
-  expose: {keda: {target: 12.5}}
----
+const SIGNALS = `${requestSignals({ rateWindow: '1m', target: 12.5 })}---
 apiVersion: tideline.dev/v1alpha1
 kind: Signal
 metadata: {name: latency, namespace: vision}

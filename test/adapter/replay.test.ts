@@ -66,16 +66,6 @@ describe('tideline replay', () => {
 
   test('--signal takes policy and bounds of a Signal', () => {
     const file = join(folder, 'signal.yaml')
-    const signal = (stabilize: string) =>
-      `apiVersion: tideline.dev/v1alpha1
-kind: Signal
-metadata: { namespace: shop, name: depth }
-spec:
-  source: jobs
-  select: { metric: depth }
-  expose: { external: { name: depth } }
-  stabilize: ${stabilize}
-`
     writeFileSync(file, signal('{ policy: fixed, window: 60s }'))
     const exposed = (...args: string[]) => replayed(...args).map((row) => row['exposed_value'])
     expect(exposed('--signal', file)).toEqual(exposed('--policy', 'fixed:60'))
@@ -133,16 +123,7 @@ spec:
 
   test('act: behavior is replayed as it acts', () => {
     const file = join(folder, 'behavior.yaml')
-    const signal = `apiVersion: tideline.dev/v1alpha1
-kind: Signal
-metadata: { namespace: shop, name: depth }
-spec:
-  source: jobs
-  select: { metric: depth }
-  expose: { external: { name: depth } }
-  stabilize: { act: behavior, policy: fixed, window: 10m }
-`
-    writeFileSync(file, signal)
+    writeFileSync(file, signal('{ act: behavior, policy: fixed, window: 10m }'))
     const rows = replayed('--signal', file, '--words')
     for (const row of rows) expect(row['exposed_value']).toBe(row['observed'])
     const windows = new Set(rows.map((row) => Number(row['stabilization_seconds'])))
@@ -191,3 +172,15 @@ spec:
     expect(() => tideline(...args)).toThrow(message)
   })
 })
+
+function signal(stabilize: string): string {
+  return `apiVersion: tideline.dev/v1alpha1
+kind: Signal
+metadata: { namespace: shop, name: depth }
+spec:
+  source: jobs
+  select: { metric: depth }
+  expose: { external: { name: depth } }
+  stabilize: ${stabilize}
+`
+}

@@ -3,8 +3,9 @@
  * envtest puts them), in the cache folder, and in the PATH; if one is nowhere, all are built from their Go
  * modules into the cache folder.
  */
-import { accessSync, constants, renameSync } from 'node:fs'
+import { renameSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { isExecutable } from '../setup/programs.ts'
 import type { GoModule } from './goBuild.ts'
 import { build, cacheFolder } from './goBuild.ts'
 
@@ -58,13 +59,4 @@ export async function controlPlaneBinaries(): Promise<Binaries> {
 
 function find(name: Binary, places: readonly string[]): string | undefined {
   return places.map((place) => join(place, name)).find(isExecutable)
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -183,7 +183,8 @@ async function runEtcd(run: Run, folder: string): Promise<string> {
   return url
 }
 
-function healthy(url: string): Promise<void> {
+/** Fails while a GET is not answered by 200. */
+export function healthy(url: string): Promise<void> {
   return new Promise((resolve, reject) => {
     get(url, { agent: false }, (response) => {
       response.resume()

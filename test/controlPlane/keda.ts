@@ -1,11 +1,11 @@
 /** KEDA's operator and its metrics adapter, built from their Go module, as processes of their own. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { get } from 'node:http'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { eventually, freePort } from '../setup/running.ts'
 import { createAuthority } from './authority.ts'
 import type { ControlPlane } from './controlPlane.ts'
+import { healthy } from './controlPlane.ts'
 import type { GoModule } from './goBuild.ts'
 import { build, cacheFolder, inModule } from './goBuild.ts'
 import type { KubeObject } from './kubeApi.ts'
@@ -66,7 +66,7 @@ export async function startKeda(plane: ControlPlane): Promise<Keda> {
     await Promise.all([operator.kill(), adapter.kill()])
   }
   try {
-    await operator.ready(() => answers(`http://127.0.0.1:${ports.health}/readyz`))
+    await operator.ready(() => healthy(`http://127.0.0.1:${ports.health}/readyz`))
     await plane.apply([apiService(ca, ports.api)])
     await adapter.ready(() => plane.api('GET', '/apis/external.metrics.k8s.io/v1beta1'))
   } catch (thrown) {
@@ -181,14 +181,4 @@ function apiService(ca: string, port: number): KubeObject {
       service: { name: 'keda-metrics-apiserver', namespace: NAMESPACE, port },
     },
   }
-}
-
-function answers(url: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    get(url, { agent: false }, (response) => {
-      response.resume()
-      if (response.statusCode === 200) resolve()
-      else reject(new Error(`${url}: ${response.statusCode}`))
-    }).on('error', reject)
-  })
 }

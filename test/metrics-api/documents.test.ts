@@ -1,17 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { DescribedKind, SignalReadings } from '../../src/model.ts'
-import { absent, custom, external, fresh, POD, readerOf, serve } from './fakes.ts'
+import type { SignalReadings } from '../../src/model.ts'
+import { absent, custom, external, fresh, NODE, POD, readerOf, serve } from './fakes.ts'
 import type { Served } from './fakes.ts'
 
 const V2 =
   'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList'
-const NODE: DescribedKind = {
-  resource: 'nodes',
-  kind: 'Node',
-  apiVersion: 'v1',
-  namespaced: false,
-  nameLabel: 'node',
-}
 
 const all: SignalReadings[] = []
 const reader = readerOf(all)

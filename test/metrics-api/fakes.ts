@@ -19,6 +19,13 @@ export const POD: DescribedKind = {
   namespaced: true,
   nameLabel: 'pod',
 }
+export const NODE: DescribedKind = {
+  resource: 'nodes',
+  kind: 'Node',
+  apiVersion: 'v1',
+  namespaced: false,
+  nameLabel: 'node',
+}
 
 export function signalOf(
   name: string,

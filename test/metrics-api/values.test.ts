@@ -5,6 +5,7 @@ import {
   custom,
   external,
   fresh,
+  NODE,
   NOW_MS,
   POD,
   podsOf,
@@ -31,13 +32,6 @@ const NAMESPACE: DescribedKind = {
   kind: 'Namespace',
   apiVersion: 'v1',
   namespaced: true,
-}
-const NODE: DescribedKind = {
-  resource: 'nodes',
-  kind: 'Node',
-  apiVersion: 'v1',
-  namespaced: false,
-  nameLabel: 'node',
 }
 const FIXED: DescribedKind = {
   resource: 'ingresses.networking.k8s.io',

@@ -71,3 +71,33 @@ spec:
     },
   }
 }
+
+/** The requests that `detector` and others report, counted, and the rate of `detector`'s alone, to scale on. */
+export function requestSignals(of: {
+  readonly counted?: string
+  readonly rateWindow: string
+  readonly target: number
+}): string {
+  return `
+apiVersion: tideline.dev/v1alpha1
+kind: Signal
+metadata: {name: requests, namespace: vision}
+spec:
+  source: services
+  select: {metric: inference_requests}
+  window: {function: increase, duration: 1m}
+  combine: {function: sum}
+  ${of.counted ?? ''}
+  expose: {external: {name: requests}}
+---
+apiVersion: tideline.dev/v1alpha1
+kind: Signal
+metadata: {name: load, namespace: vision}
+spec:
+  source: services
+  select: {metric: inference_requests, labels: {service: detector}}
+  window: {function: rate, duration: ${of.rateWindow}}
+  combine: {function: sum}
+  expose: {keda: {target: ${of.target}}}
+`
+}

@@ -5,34 +5,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Reporter, ReporterOptions } from '../../reporter/reporter.ts'
 import { startReporter } from '../../reporter/reporter.ts'
 import type { PushAdapter } from '../push/pushAdapter.ts'
-import { startPushAdapter } from '../push/pushAdapter.ts'
+import { requestSignals, startPushAdapter } from '../push/pushAdapter.ts'
 import { client as clientOf } from '../security/certificates.ts'
 import { eventually } from '../setup/running.ts'
 
 const NOW_MS = Date.now()
 const ADMISSIBLE = 40
-const SIGNALS = `
-apiVersion: tideline.dev/v1alpha1
-kind: Signal
-metadata: {name: requests, namespace: vision}
-spec:
-  source: services
-  select: {metric: inference_requests}
-  window: {function: increase, duration: 1m}
-  combine: {function: sum}
-  freshFor: 4s
-  expose: {external: {name: requests}}
----
-apiVersion: tideline.dev/v1alpha1
-kind: Signal
-metadata: {name: load, namespace: vision}
-spec:
-  source: services
-  select: {metric: inference_requests, labels: {service: detector}}
-  window: {function: rate, duration: 2s}
-  combine: {function: sum}
-  expose: {keda: {target: ${ADMISSIBLE}}}
-`
+const SIGNALS = requestSignals({ counted: 'freshFor: 4s', rateWindow: '2s', target: ADMISSIBLE })
 const bytes = {
   requestSerialize: (text: string) => Buffer.from(text),
   requestDeserialize: (data: Buffer) => data.toString(),

@@ -1,5 +1,15 @@
 import type { Labels, Sample, SampleKind, Series } from '../../src/model.ts'
 import { RingSeries } from '../../src/series/ring.ts'
+import type { SeriesStoreLimits } from '../../src/series/store.ts'
+
+export const LIMITS: SeriesStoreLimits = {
+  seriesMax: 100,
+  pointsPerSeriesMax: 50,
+  historyMs: 600_000,
+  futureToleranceMs: 5000,
+  labelsMax: 4,
+  labelLengthMax: 32,
+}
 
 /** [time in seconds, value, start in seconds] */
 export type Point = readonly [number, number, number?]

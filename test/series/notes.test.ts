@@ -1,19 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import type { Batch } from '../../src/model.ts'
 import { createSeriesStore } from '../../src/series/store.ts'
-import { sample } from './line.ts'
+import { LIMITS, sample } from './line.ts'
 
 const T0 = 1_000_000_000
 
 function storeOf() {
-  const store = createSeriesStore({
-    seriesMax: 100,
-    pointsPerSeriesMax: 50,
-    historyMs: 600_000,
-    futureToleranceMs: 5000,
-    labelsMax: 4,
-    labelLengthMax: 32,
-  })
+  const store = createSeriesStore(LIMITS)
   const write = (origin: string, atMs: number, notes?: Batch['notes']) =>
     store.write({
       source: 's',

@@ -1,16 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Batch, Matcher, Sample } from '../../src/model.ts'
 import { createSeriesStore, type SeriesStoreLimits } from '../../src/series/store.ts'
-import { pointsOf, sample } from './line.ts'
+import { LIMITS, pointsOf, sample } from './line.ts'
 
-const LIMITS: SeriesStoreLimits = {
-  seriesMax: 100,
-  pointsPerSeriesMax: 50,
-  historyMs: 600_000,
-  futureToleranceMs: 5000,
-  labelsMax: 4,
-  labelLengthMax: 32,
-}
 const T0 = 1_000_000_000
 
 function storeOf(limits: Partial<SeriesStoreLimits> = {}) {

@@ -31,7 +31,7 @@ export function required(name: ProgramName): string {
   return path
 }
 
-function isExecutable(path: string): boolean {
+export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)
     return true
