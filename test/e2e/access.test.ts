@@ -24,7 +24,7 @@ beforeAll(async () => {
   world.pods.setLoad('vision-service', 2)
   await becomes(() => availability(), ['True', 'True', 'True'])
   await becomes(async () => values(FRAMES), ['3'])
-  await becomes(async () => values(PODS).length, 2)
+  await becomes(async () => (await values(PODS)).length, 2)
 })
 afterAll(() => world?.stop())
 
@@ -42,38 +42,44 @@ interface ValueList {
   }[]
 }
 
-function raw(path: string): ValueList {
-  return JSON.parse(world.kubectl('get', '--raw', path)) as ValueList
+async function raw(path: string): Promise<ValueList> {
+  return JSON.parse(await world.kubectl('get', '--raw', path)) as ValueList
 }
 
-function values(path: string): readonly string[] {
-  return raw(path).items.map((item) => item.value)
+async function values(path: string): Promise<readonly string[]> {
+  return (await raw(path)).items.map((item) => item.value)
 }
 
 /** What kubectl says to a caller whom the API server takes for the account. */
-function refusal(account: string, path: string): string {
+async function refusal(account: string, path: string): Promise<string> {
   try {
-    return world.kubectl('get', '--raw', path, '--as', `system:serviceaccount:vision:${account}`)
+    return await world.kubectl(
+      'get',
+      '--raw',
+      path,
+      '--as',
+      `system:serviceaccount:vision:${account}`,
+    )
   } catch (thrown) {
     return (thrown as { stderr: string }).stderr
   }
 }
 
 describe('what kubectl shows', () => {
-  test('the groups and their versions, the preferred one first', () => {
-    const versions = world.kubectl('api-versions').split('\n')
+  test('the groups and their versions, the preferred one first', async () => {
+    const versions = (await world.kubectl('api-versions')).split('\n')
     for (const name of API_SERVICES) {
       const [version, ...group] = name.split('.')
       expect(versions).toContain(`${group.join('.')}/${version}`)
     }
     const group = JSON.parse(
-      world.kubectl('get', '--raw', '/apis/custom.metrics.k8s.io'),
+      await world.kubectl('get', '--raw', '/apis/custom.metrics.k8s.io'),
     ) as unknown
     expect(group).toMatchObject({ preferredVersion: { version: 'v1beta2' } })
   })
 
   test('the metrics as resources', async () => {
-    const { resources } = JSON.parse(world.kubectl('get', '--raw', CUSTOM)) as {
+    const { resources } = JSON.parse(await world.kubectl('get', '--raw', CUSTOM)) as {
       resources: { name: string }[]
     }
     const names = resources.map((resource) => resource.name)
@@ -81,10 +87,7 @@ describe('what kubectl shows', () => {
     // kubectl leaves out names with a slash. The API server asks for these lists once a minute.
     const external = ['--api-group=external.metrics.k8s.io', '-o=name', '--cached=false']
     const listed = async () =>
-      world
-        .kubectl('api-resources', ...external)
-        .split('\n')
-        .filter(Boolean)
+      (await world.kubectl('api-resources', ...external)).split('\n').filter(Boolean)
     const group = 'external.metrics.k8s.io'
     await becomes(
       listed,
@@ -95,24 +98,24 @@ describe('what kubectl shows', () => {
 
   test('values, of pods by name', async () => {
     await becomes(
-      async () => raw(PODS).items.every((item) => Number.parseFloat(item.value) > 0),
+      async () => (await raw(PODS)).items.every((item) => Number.parseFloat(item.value) > 0),
       true,
     )
-    const kinds = raw(PODS).items.map((item) => item.describedObject?.kind)
+    const kinds = (await raw(PODS)).items.map((item) => item.describedObject?.kind)
     expect(kinds).toEqual(['Pod', 'Pod'])
-    expect(raw(PODS.replace('v1beta2', 'v1beta1')).items).toHaveLength(2)
+    expect((await raw(PODS.replace('v1beta2', 'v1beta1'))).items).toHaveLength(2)
   })
 
-  test('why there is no value', () => {
-    const said = refusalOfAdmin(`${EXTERNAL}/namespaces/vision/nosuch`)
+  test('why there is no value', async () => {
+    const said = await refusalOfAdmin(`${EXTERNAL}/namespaces/vision/nosuch`)
     expect(said).toContain('nosuch')
     expect(said).toMatch(/NotFound/)
   })
 })
 
-function refusalOfAdmin(path: string): string {
+async function refusalOfAdmin(path: string): Promise<string> {
   try {
-    return world.kubectl('get', '--raw', path)
+    return await world.kubectl('get', '--raw', path)
   } catch (thrown) {
     return (thrown as { stderr: string }).stderr
   }
@@ -209,7 +212,8 @@ describe('the manifests', () => {
 
 describe('rights', () => {
   test('a user without rights gets 403, from the API server and from the adapter', async () => {
-    for (const path of [FRAMES, PODS]) expect(refusal('default', path)).toContain('(Forbidden)')
+    for (const path of [FRAMES, PODS])
+      expect(await refusal('default', path)).toContain('(Forbidden)')
     const authorization = `Bearer ${await world.plane.accountToken('vision', 'default')}`
     for (const path of [FRAMES, PODS]) {
       const answer = await askDirectly(world, { path, headers: { authorization } })
@@ -222,9 +226,9 @@ describe('rights', () => {
     const authorization = `Bearer ${await world.plane.accountToken('vision', 'metric-reader')}`
     const direct = async (path: string) =>
       (await askDirectly(world, { path, headers: { authorization } })).status
-    expect(refusal('metric-reader', FRAMES)).toContain('"value":"3"')
-    expect(refusal('metric-reader', PODS)).toContain('"kind":"Pod"')
-    expect(refusal('metric-reader', PERSONS)).toContain('(Forbidden)')
+    expect(await refusal('metric-reader', FRAMES)).toContain('"value":"3"')
+    expect(await refusal('metric-reader', PODS)).toContain('"kind":"Pod"')
+    expect(await refusal('metric-reader', PERSONS)).toContain('(Forbidden)')
     expect(await direct(FRAMES)).toBe(200)
     expect(await direct(PODS)).toBe(200)
     expect(await direct(PERSONS)).toBe(403)
@@ -308,9 +312,9 @@ test('a renewed certificate is taken without restart, and the API server never l
   const before = await serial()
   await world.makeCertificate()
   // Not renewed yet in the adapter's memory: the API server trusts the CA before as well.
-  expect(values(FRAMES)).toEqual(['3'])
+  expect(await values(FRAMES)).toEqual(['3'])
   const seen = async () => (await serial().catch(() => before)) !== before
   await becomes(seen, true)
-  expect(values(FRAMES)).toEqual(['3'])
+  expect(await values(FRAMES)).toEqual(['3'])
   expect(await availability()).toEqual(['True', 'True', 'True'])
 })

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseMilli } from '../metrics-api/parseQuantity.ts'
 import { askDirectly } from './direct.ts'
 import { apiServicePath, becomes, condition, hpaPath, replicas, stays } from './observe.ts'
+import { setQueue } from './ways.ts'
 import type { World } from './world.ts'
 import { API_SERVICES, startWorld } from './world.ts'
 
 const SERVICE = 'vision-service'
 const WORKLOADS = [SERVICE, 'vision-worker', 'vision-gateway'] as const
-const QUEUE = 'vision:frames'
 /** Several looks of the HPA controller, which looks every second. */
 const SEVERAL_LOOKS_MS = 6000
 
@@ -23,17 +23,12 @@ afterAll(() => world?.stop())
 /** 0.48 requests per second are 5 replicas at 0.1 each and 3 at 0.2; 55 frames are 6 at 10 each. */
 async function high(): Promise<void> {
   world.pods.setLoad(SERVICE, 0.48)
-  await setQueue(55)
+  await setQueue(world, 55)
 }
 
 async function low(): Promise<void> {
   world.pods.setLoad(SERVICE, 0.1)
-  await setQueue(15)
-}
-
-async function setQueue(length: number): Promise<void> {
-  await world.redis.admin.del(QUEUE)
-  await world.redis.admin.rpush(QUEUE, ...Array.from({ length }, () => 'frame'))
+  await setQueue(world, 15)
 }
 
 async function scalingActive(): Promise<unknown> {

@@ -1,20 +1,23 @@
 /** What an administrator and a kubelet do so that the adapter runs, by the project's own scripts. */
-import { execFileSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { ControlPlane } from '../controlPlane/controlPlane.ts'
 import type { AdapterProcess } from '../setup/adapterProcess.ts'
 import { startAdapter } from '../setup/adapterProcess.ts'
 import { MANIFESTS } from './objects.ts'
 
-export function kubectl(plane: ControlPlane, parameters: readonly string[]): string {
+/** The pods of the test answer meanwhile. A refusal is an error whose `stderr` is what kubectl said. */
+export async function kubectl(plane: ControlPlane, parameters: readonly string[]): Promise<string> {
   const all = ['--kubeconfig', plane.kubeconfig, ...parameters]
-  return execFileSync(plane.binaries.kubectl, all, {
+  const { stdout } = await promisify(execFile)(plane.binaries.kubectl, all, {
     encoding: 'utf8',
+    maxBuffer: 2 ** 24,
     // kubectl keeps what it discovered below HOME.
     env: { PATH: process.env['PATH'] ?? '', HOME: plane.folder },
-    stdio: ['ignore', 'pipe', 'pipe'],
   })
+  return stdout
 }
 
 /** One of the scripts in manifests/. */

@@ -15,12 +15,15 @@ import { freePort } from '../setup/running.ts'
 import { adapterStarter, mountSecret, runScript, writeFiles } from './install.ts'
 import { kustomize, onLoopback, withoutMachines } from './objects.ts'
 import { becomes, condition, hpaPath, replicas, stays } from './observe.ts'
+import { createPace } from './pace.ts'
 import { createPodServers } from './podServers.ts'
 
 const TOPIC = 'vision.detections'
 const GROUP = 'vision-tracker'
 const PARTITIONS = 6
 const EVERY_MS = 50
+/** Persons a second that are six replicas, 50 to each, and stay so if it is a seventh more or less. */
+const HIGH = 290
 
 const ends: (() => Promise<unknown>)[] = []
 let plane: ControlPlane
@@ -28,8 +31,8 @@ let peer: KafkaPeer
 let adapters: AdapterProcess[]
 let start: (index: number) => Promise<AdapterProcess>
 let count: () => Promise<unknown>
-/** Persons a second that the cameras see. */
-let persons = 0
+/** Persons that the cameras see. */
+const persons = createPace()
 let sent = 0
 
 beforeAll(async () => {
@@ -39,7 +42,7 @@ beforeAll(async () => {
   peer = await kafkaPeer(kafka.brokers)
   ends.push(() => peer.stop())
   await peer.topic(PARTITIONS, TOPIC)
-  await peer.admin.createTopics({ topics: [{ topic: 'frames', numPartitions: 1 }] })
+  await peer.topic(1, 'frames')
 
   const podPort = await freePort()
   plane = await startControlPlane({ pods: createPodServers(podPort), hpaSyncPeriod: '1s' })
@@ -103,15 +106,13 @@ function trusting(example: readonly KubeObject[], podPort: number): KubeObject[]
 }
 
 function produce(): void {
-  const time = Date.now()
-  const many = Math.round((persons * EVERY_MS) / 1000)
-  const of = (name: string) => ({
+  const of = (name: string, time: number) => ({
     value: JSON.stringify({ time, class: name, confidence: 0.8, camera: 'dock-4' }),
     partition: (sent += 1) % PARTITIONS,
   })
-  const messages = Array.from({ length: many }, () => of('person'))
+  const messages = persons.due().map((time) => of('person', time))
   peer.producer
-    .send({ topic: TOPIC, acks: 1, messages: [...messages, of('car')] })
+    .send({ topic: TOPIC, acks: 1, messages: [...messages, of('car', Date.now())] })
     .catch(() => undefined)
 }
 
@@ -121,20 +122,22 @@ function partitionsOf(index: number): readonly unknown[] {
   return (told?.['partitions'] ?? []) as readonly unknown[]
 }
 
+const shares = async () => [0, 1].map((one) => partitionsOf(one).length)
+
 async function metrics(): Promise<unknown> {
   const found = await condition(plane, hpaPath('vision-tracker'), 'ScalingActive')
   return `${found?.status} ${found?.reason}`
 }
 
 test('replicas follow the persons on Kafka, within the bounds', async () => {
-  persons = 40
+  persons.setRate(40)
   await becomes(metrics, 'True ValidMetricFound')
   await becomes(count, [2])
-  persons = 280
+  persons.setRate(HIGH)
   await becomes(count, [6])
-  persons = 2000
+  persons.setRate(2000)
   await becomes(count, [20])
-  persons = 280
+  persons.setRate(HIGH)
   await becomes(count, [6])
 })
 
@@ -145,25 +148,25 @@ test('both replicas of the adapter tell the same, and the mean of the confidence
   }
   const told = await plane.api<Values>('GET', `${path}vision_avg_confidence`)
   expect(told.items.map(({ value }) => value)).toEqual(['800m'])
-  for (const index of [0, 1]) expect(partitionsOf(index)).toHaveLength(PARTITIONS / 2)
+  await becomes(shares, [PARTITIONS / 2, PARTITIONS / 2])
 })
 
 test('a replica of the adapter that is killed changes no replica count', async () => {
   await adapters[0]?.stop('SIGKILL')
   await stays(count, [6], 20_000)
   await becomes(metrics, 'True ValidMetricFound')
-  expect(partitionsOf(1)).toHaveLength(PARTITIONS)
+  await becomes(async () => partitionsOf(1).length, PARTITIONS)
 })
 
 test('nor does its return', async () => {
   adapters[0] = await start(0)
   await stays(count, [6], 10_000)
   await becomes(metrics, 'True ValidMetricFound')
-  await becomes(() => Promise.resolve([0, 1].map((one) => partitionsOf(one).length)), [3, 3])
+  await becomes(shares, [PARTITIONS / 2, PARTITIONS / 2])
 })
 
 test('lag in seconds is a second metric of the same HPA', async () => {
-  persons = 40
+  persons.setRate(40)
   await becomes(count, [2])
   const timestamp = String(Date.now() - 40_000)
   await peer.send('frames', 0, [{ value: 'frame', timestamp }])

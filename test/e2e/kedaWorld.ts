@@ -23,6 +23,7 @@ import {
   withKafka,
   withoutMachines,
 } from './objects.ts'
+import { createPace } from './pace.ts'
 import type { PodServers } from './podServers.ts'
 import { createPodServers } from './podServers.ts'
 
@@ -44,7 +45,7 @@ export interface KedaWorld {
   restartRedis(): Promise<void>
   /** Produces this many detections of persons a second to the topic, and as many of dogs. */
   setPersons(perSecond: number): void
-  kubectl(...parameters: string[]): string
+  kubectl(...parameters: string[]): Promise<string>
   stop(): Promise<void>
 }
 
@@ -134,22 +135,18 @@ const PRODUCE_EVERY_MS = 100
 async function produceDetections(brokers: readonly string[]) {
   const peer = await kafkaPeer(brokers)
   await peer.topic(2, DETECTIONS)
-  let perSecond = 0
-  let due = 0
+  const pace = createPace()
   let producing = Promise.resolve()
-  let lastMs = performance.now()
+  let sent = 0
   const timer = setInterval(() => {
-    const nowMs = performance.now()
-    due += (perSecond * (nowMs - lastMs)) / 1000
-    lastMs = nowMs
-    const persons = Math.floor(due)
-    const messages = ['person', 'dog'].flatMap((name) => detectionsOf(name, persons))
-    due -= persons
-    if (messages.length > 0)
-      producing = producing.then(() => peer.send(DETECTIONS, Math.floor(nowMs) % 2, messages))
+    const times = pace.due()
+    const messages = ['person', 'dog'].flatMap((name) => detectionsOf(name, times))
+    if (messages.length === 0) return
+    const partition = (sent += 1) % 2
+    producing = producing.then(() => peer.send(DETECTIONS, partition, messages))
   }, PRODUCE_EVERY_MS)
   return {
-    setRate: (rate: number) => void (perSecond = rate),
+    setRate: pace.setRate,
     async stop() {
       clearInterval(timer)
       await producing
@@ -158,8 +155,6 @@ async function produceDetections(brokers: readonly string[]) {
   }
 }
 
-function detectionsOf(name: string, count: number) {
-  return Array.from({ length: count }, () => ({
-    value: JSON.stringify({ class: name, ts: Date.now() }),
-  }))
+function detectionsOf(name: string, times: readonly number[]) {
+  return times.map((ts) => ({ value: JSON.stringify({ class: name, ts }) }))
 }

@@ -116,7 +116,7 @@ export function quickConfiguration(
   }
   const signals = parseAllDocuments(files['signals.yaml']).map((document) => {
     const signal = document.toJS() as SignalDocument
-    signal.spec['freshFor'] = '3s'
+    signal.spec['freshFor'] = '5s'
     if (signal.spec.window?.['duration'] !== undefined) signal.spec.window['duration'] = '2s'
     return stringify(signal)
   })

@@ -81,10 +81,10 @@ function recordedLoad(sixMs: number): (ms: number) => number {
   }
 }
 
-/** A time soon, somewhat into a slot of the forecast, as most times are. */
-function soon(): number {
+/** A time after this one, somewhat into a slot of the forecast, as most times are. */
+function after(leadMs: number): number {
   const slotMs = 15_000
-  return Math.ceil((Date.now() + 15_000) / slotMs) * slotMs + 5000
+  return Math.ceil((Date.now() + leadMs) / slotMs) * slotMs + 5000
 }
 
 /** The adapter anew, with what it would have learned until now. */
@@ -106,18 +106,23 @@ async function startExperienced(load: (ms: number) => number, sixMs: number): Pr
   expect(recalled.map((line) => line['signal'])).toEqual(['vision/held', 'vision/left-to-the-hpa'])
 }
 
-test('replicas stay between two pulses and go after the last, as was learned', async () => {
-  const sixMs = soon()
-  const load = recordedLoad(sixMs)
+/** Everything as it would be at six; what is learned until then, on a machine that takes its time, has to wait for it. */
+async function readyBeforeSix(leadMs = 15_000): Promise<number> {
+  const sixMs = after(leadMs)
   for (const way of WAYS) await installHpa(world, way)
-  await startExperienced(load, sixMs)
+  await startExperienced(recordedLoad(sixMs), sixMs)
   await becomes(
     () => Promise.all(WORKLOADS.map((name) => condition(world.plane, hpaPath(name), 'ScalingActive').then((one) => one?.status))), // prettier-ignore
     WORKLOADS.map(() => 'True'),
   )
   await becomes(() => windowOf(world, GATEWAY).then((window) => window !== undefined), true)
+  return Date.now() < sixMs + 10_000 ? sixMs : readyBeforeSix(2 * leadMs)
+}
+
+test('replicas stay between two pulses and go after the last, as was learned', async () => {
+  const sixMs = await readyBeforeSix()
+  const load = recordedLoad(sixMs)
   const beginsMs = Date.now()
-  expect(beginsMs, 'all is ready before six').toBeLessThan(sixMs + 10_000)
   const untilS = Math.ceil((sixMs - beginsMs) / 1000) + PERIOD_S + BATCH_S + RELEASED_S
   const loads = Array.from({ length: untilS }, (_, second) => load(beginsMs + second * 1000))
   const offsetMs = beginsMs - sixMs - performance.now()
@@ -135,7 +140,7 @@ test('replicas stay between two pulses and go after the last, as was learned', a
   expect(left).toBeGreaterThanOrEqual(6)
   expect(seen.at(-1)?.replicas).toEqual(WAYS.map(() => LEAST_REPLICAS))
   expectFewWrites()
-}, 400_000)
+}, 900_000)
 
 function fewest(seen: readonly Seen[]): readonly number[] {
   return WAYS.map((_, way) => Math.min(...seen.map(({ replicas }) => replicas[way] ?? NaN)))

@@ -31,7 +31,7 @@ export interface World {
   restartAdapter(): Promise<void>
   /** Runs manifests/make-certificate.sh, and brings the Secret to the adapter as a kubelet would. */
   makeCertificate(): Promise<void>
-  kubectl(...parameters: string[]): string
+  kubectl(...parameters: string[]): Promise<string>
   stop(): Promise<void>
 }
 
