@@ -94,6 +94,8 @@ function common(
   Signal,
   'id' | 'namespace' | 'name' | 'freshForMs' | 'whenStale' | 'whenAbsent' | 'stabilize' | 'act'
 > {
+  const stabilize =
+    spec.stabilize && compileStabilization(spec.stabilize, startUpSelector(spec, source))
   return {
     id: `${namespace}/${name}`,
     namespace,
@@ -101,10 +103,10 @@ function common(
     freshForMs: spec.freshFor,
     whenStale: missingPolicy(spec.whenStale),
     whenAbsent: missingPolicy(spec.whenAbsent),
-    ...(spec.stabilize === undefined
-      ? {}
-      : { stabilize: compileStabilization(spec.stabilize, startUpSelector(spec, source)) }),
-    ...(spec.stabilize?.act === 'behavior' ? { act: 'behavior' as const } : {}),
+    ...(stabilize === undefined ? {} : { stabilize }),
+    ...(stabilize !== undefined && spec.stabilize?.act === 'behavior'
+      ? { act: 'behavior' as const }
+      : {}),
   }
 }
 

@@ -99,10 +99,15 @@ export function loadStabilization(file: ConfigFile): LoadedStabilization {
   }
   if (problems.length > 0) return { ok: false, problems }
   const { act } = stabilize
+  const compiled = compileStabilization(stabilize)
+  if (compiled === undefined) {
+    missing('stabilize', 'the Signal holds nothing: its policy is none')
+    return { ok: false, problems }
+  }
   return {
     ok: true,
     name: signal.name,
-    stabilize: compileStabilization(stabilize),
+    stabilize: compiled,
     ...(act === 'behavior' ? { act } : {}),
     behavior: adapters[0]?.spec.behavior ?? behaviorSchema.parse({}),
   }

@@ -167,9 +167,9 @@ export const signalSpecSchema = z.strictObject({
   whenAbsent: answer.meta({ description: 'the answer while there is no data' }),
   stabilize: z
     .strictObject({
-      policy: z.enum(['fixed', 'table', 'predictive']).optional().meta({
+      policy: z.enum(['fixed', 'table', 'predictive', 'none']).optional().meta({
         description:
-          'fixed: for a window; predictive: as long as the load is likely to come back, and ahead of it by a start-up; table: the published table. Default: fixed where window is given, else predictive',
+          'fixed: for a window; predictive: as long as the load is likely to come back, and ahead of it by a start-up; table: the published table; none: nothing is held, whatever else is here. Default: fixed where window is given, else predictive',
       }),
       window: positiveDurationSchema.optional().meta({
         description: 'for fixed: the value never falls below its maximum of this time',

@@ -11,7 +11,7 @@ const LONGEST_WINDOW_MS = 24 * 3600_000
 const OF_PREDICTIVE = ['maxHeadroom', 'startDelay', 'startUp'] as const
 const BOUNDS = ['minWindow', 'maxWindow', ...OF_PREDICTIVE] as const
 
-function policyOf({ policy, window }: Spec): Stabilization['policy'] {
+function policyOf({ policy, window }: Spec): NonNullable<Spec['policy']> {
   return policy ?? (window === undefined ? 'predictive' : 'fixed')
 }
 
@@ -21,6 +21,8 @@ export function stabilizationMistakes(spec: Spec): Mistake[] {
   const wrong = (field: keyof Spec, mend: string) =>
     mistakes.push({ path: ['stabilize', field], mend })
   const policy = policyOf(spec)
+  // One word switches it off: what else is there may stay until it is on again.
+  if (policy === 'none') return []
   if (policy === 'fixed' && spec.window === undefined)
     wrong('window', 'say how long the fixed window is, such as 300s')
   if (policy !== 'fixed' && spec.window !== undefined)
@@ -46,10 +48,12 @@ function startUpMistakes(spec: StartUpSpec, startDelay: number | undefined): Mis
   return []
 }
 
-/** `startUpsOf`: the pods whose start-ups are to be measured; undefined where it is not known which. */
-export function compileStabilization(spec: Spec, startUpsOf?: string): Stabilization {
+/** Undefined where nothing is to be held. `startUpsOf`: the pods whose start-ups are to be measured; undefined where it is not known which. */
+export function compileStabilization(spec: Spec, startUpsOf?: string): Stabilization | undefined {
   const policy = policyOf(spec)
   switch (policy) {
+    case 'none':
+      return undefined
     case 'fixed':
       return { policy, windowMs: spec.window ?? 0 }
     case 'table':

@@ -154,6 +154,8 @@ expose: {external: {name: vision_detections_per_second}}`),
         },
       },
     ],
+    ['{policy: none}', undefined],
+    ['{policy: none, window: 300s, minWindow: 2h, act: behavior}', undefined],
   ])('stabilize: %s', (written, stabilize) => {
     const [one] = good(ADAPTER + signal(`${QUEUE}\nstabilize: ${written}`)).signals
     expect(one?.stabilize).toEqual(stabilize)
