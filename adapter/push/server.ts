@@ -137,15 +137,13 @@ function streaming(
     // Asked anew for each report: a token that was withdrawn ends what it was good for. Answers are in order.
     let before: Promise<void> = Promise.resolve()
     const write = writerTo(call)
-    const answer = async (message: Unread<ReportRequest>): Promise<void> => {
-      let sequence = 0
+    const answer = async (report: Unread<ReportRequest>): Promise<void> => {
       try {
-        const request = message.read(() => undefined)
-        sequence = request.sequence
-        await write(take({ read: () => request }, await callerOf(deps.proof, shownBy(call))))
+        await write(take(report, await callerOf(deps.proof, shownBy(call))))
       } catch (thrown) {
         const { code, message, retryMs } = refusalOf(thrown, deps)
         const when = retryMs === undefined ? {} : { retryAfterMs: Math.ceil(retryMs) }
+        const sequence = report.number('sequence')
         await write({ sequence, outcome: 'REFUSED', code: status[code], message, ...when })
       }
     }

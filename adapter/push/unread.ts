@@ -10,6 +10,8 @@ import { Refusal } from './refusal.ts'
 export interface Unread<Request> {
   /** Throws `Refusal` where it cannot be read, or holds too much. Tells before each part of the work what it costs. */
   read(spend: (parts: number) => void): Request
+  /** A whole number of the request, which can be had without reading it; 0 where it has none. */
+  number(field: string): number
 }
 
 /** Gives a service's methods their requests unread; each may hold `most` messages within. */
@@ -29,6 +31,7 @@ export function unread(service: ServiceDefinition, type: Type, most: number): Se
     }
     const requestDeserialize = (bytes: Buffer) => ({
       read: (spend: (parts: number) => void) => read(bytes, spend),
+      number: (field: string) => numberIn(type, bytes, field),
     })
     return [name, { ...method, requestDeserialize }]
   })
@@ -61,7 +64,30 @@ export function countMessages(type: Type, bytes: Uint8Array, most: number): numb
   return most - left
 }
 
+const VARINT = 0
 const LENGTH_DELIMITED = 2
+/** Fields that are looked through for one. */
+const FIELDS_MAX = 1000
+
+function numberIn(type: Type, bytes: Uint8Array, field: string): number {
+  const reader = protobuf.Reader.create(bytes)
+  const sought = ((type.fields[field]?.id ?? 0) << 3) | VARINT
+  let found = 0
+  try {
+    for (let at = 0; at < FIELDS_MAX && reader.pos < reader.len; at += 1) {
+      const tag = reader.uint32()
+      if (tag === sought) found = numberOf(reader.uint64())
+      else reader.skipType(tag & 7)
+    }
+  } catch {
+    // What comes after it cannot be read.
+  }
+  return found
+}
+
+function numberOf(value: unknown): number {
+  return Number(value)
+}
 
 function innerOf(type: Type, id: number): Type | undefined {
   const inner = type.fieldsById[id]?.resolve().resolvedType

@@ -63,3 +63,32 @@ test.each([
     }
   },
 )
+
+test('in a stream nothing is read either of what nobody proves, and each answer names its report', async () => {
+  push = await startPush({ receiver, proof })
+  const sent = [report({ sequence: 7 }), report({ sequence: 2 ** 40 })]
+  expect(await push.client.reports(sent, 'nobody')).toMatchObject([
+    { sequence: 7, outcome: 'REFUSED', code: 'UNAUTHENTICATED' },
+    { sequence: 2 ** 40, outcome: 'REFUSED', code: 'UNAUTHENTICATED' },
+  ])
+  const client = new Client(`127.0.0.1:${push.port}`, credentials.createInsecure())
+  const same = (bytes: Buffer) => bytes
+  const ask = (token: string, body: Buffer) =>
+    new Promise<string>((resolve, reject) => {
+      const metadata = new Metadata()
+      metadata.set('authorization', `Bearer ${token}`)
+      const call = client.makeBidiStreamRequest(`${REPORT}s`, same, same, metadata)
+      call.on('data', (answer: Buffer) => resolve(answer.toString('latin1')))
+      call.on('error', reject)
+      call.end(body)
+    })
+  try {
+    // A sequence of 5, and what is no field.
+    const body = Buffer.from([0x28, 5, 0xff, 0xff])
+    const sequence = '\b\u0005'
+    expect(await ask('nobody', body)).toMatch(new RegExp(`^${sequence}.*UNAUTHENTICATED`, 's'))
+    expect(await ask('v-0', body)).toMatch(new RegExp(`^${sequence}.*INVALID_ARGUMENT`, 's'))
+  } finally {
+    client.close()
+  }
+})
