@@ -33,6 +33,10 @@ const client: KafkaClient = {
   close: () => Promise.resolve(),
 }
 
+const COUNTED_AS = { source: 'events', topic: TOPIC, group: 'tideline' }
+const CLASH =
+  'partition 0 of topic detections is counted by another configuration under the same source name "events" and group "tideline"'
+
 function reader(
   windows: WindowStore,
   fingerprint = 'ours',
@@ -40,7 +44,7 @@ function reader(
   failures: string[] = [],
 ): TopicReader {
   const settings = {
-    ...{ topic: TOPIC, fingerprint, bounds: [], bucketMs: BUCKET_MS, windowMs: WINDOW_MS },
+    ...{ ...COUNTED_AS, fingerprint, bounds: [], bucketMs: BUCKET_MS, windowMs: WINDOW_MS },
     ...{ latenessMs: 120_000, futureMs: 5000, maxSeries: 10, dropped: () => undefined },
     decode: (message: { timestampMs: number }, into: { timeMs: number; labels: string[] }) => {
       into.timeMs = message.timestampMs
@@ -148,14 +152,17 @@ test('what another configuration has counted is neither told nor added to', asyn
   await theirs.batch(batch(0, 0, 3, nowMs), never)
   const verdict = ours.batch(batch(0, 0, 3, nowMs), never)
   await settle()
-  expect(storeFailures.join()).toContain('another configuration of this source counts detections/0')
+  expect(storeFailures.join()).toContain(CLASH)
   await clock.advance(5000)
   expect(await verdict).toBe('assign')
   expect(await counted(windows, 0)).toBe(3)
 
   const { publisher, failures, sink } = publishing(windows)
   await publisher.publish(never)
-  expect(failures.join()).toContain('not every partition')
+  expect(failures.join()).toContain(CLASH)
+  expect(failures.join()).toContain(
+    'another windowStore.redis.prefix and another kafkaEvents.group',
+  )
   expect(sink.batches).toEqual([])
 })
 
@@ -163,7 +170,7 @@ function publishing(windows: WindowStore, of: Partial<{ client: KafkaClient; clo
   const failures: string[] = []
   const sink = new RecordingSink()
   const publisher = new Publisher(
-    { topic: TOPIC, windowMs: WINDOW_MS, fingerprint: 'ours' },
+    { ...COUNTED_AS, windowMs: WINDOW_MS, fingerprint: 'ours' },
     {
       ...{ name: 'events', client, windows, clock: systemClock, totals: totals(), sink, ...of },
       report: {

@@ -5,6 +5,7 @@ import { failures } from '../../outcomes.ts'
 import type { Consumption, KafkaClient } from '../client.ts'
 import { kafkajsClient } from '../kafkajs/client.ts'
 import { keyOf } from './cells.ts'
+import type { CountedAs } from './clash.ts'
 import type { KafkaEventsConfig } from './config.ts'
 import { kafkaEventsConfigSchema } from './config.ts'
 import { jsonDecode } from './decode.ts'
@@ -70,7 +71,7 @@ export function countEvents(
     async run(signal) {
       const totals = new Totals(totalsSettings(config))
       const publisher = new Publisher(
-        { topic: config.topic, windowMs: config.window, fingerprint: fingerprintOf(config) },
+        { ...countedAs(config, deps), windowMs: config.window, fingerprint: fingerprintOf(config) },
         { name, client, windows, clock, sink, totals, report },
       )
       const consume = () => client.consume(consumption(config, client, deps, report), signal)
@@ -120,7 +121,7 @@ function consumption(
 
 function readerSettings(config: KafkaEventsConfig, deps: EventsDeps): ReaderSettings {
   return {
-    topic: config.topic,
+    ...countedAs(config, deps),
     fingerprint: fingerprintOf(config),
     decode: jsonDecode(config),
     bounds: config.values.map(({ buckets }) => buckets),
@@ -131,6 +132,10 @@ function readerSettings(config: KafkaEventsConfig, deps: EventsDeps): ReaderSett
     maxSeries: config.maxSeries,
     dropped: dropLog(deps, config),
   }
+}
+
+function countedAs({ topic, group }: KafkaEventsConfig, { name }: EventsDeps): CountedAs {
+  return { source: name, topic, group }
 }
 
 function totalsSettings(config: KafkaEventsConfig): TotalsSettings {

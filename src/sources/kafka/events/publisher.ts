@@ -2,13 +2,14 @@ import { TidelineError } from '../../../errors.ts'
 import type { Sample } from '../../../model.ts'
 import type { Clock, SampleSink, WindowStore } from '../../../ports.ts'
 import type { KafkaClient } from '../client.ts'
+import type { CountedAs } from './clash.ts'
+import { clash } from './clash.ts'
 import type { Report } from './events.ts'
 import { TopicPartitions } from './partitions.ts'
-import { storeKey } from './reader.ts'
+import { fingerprintOf, storeKey } from './reader.ts'
 import type { Reach, Totals } from './totals.ts'
 
-export interface PublisherSettings {
-  readonly topic: string
+export interface PublisherSettings extends CountedAs {
   readonly windowMs: number
   /** As the reader's: what another configuration has counted means something else. */
   readonly fingerprint: string
@@ -22,6 +23,13 @@ export interface PublisherDeps {
   readonly sink: SampleSink
   readonly totals: Totals
   readonly report: Report
+}
+
+/** What is wrong with what is known; if `fatal`, none of it is told. */
+interface Trouble {
+  readonly fatal: boolean
+  readonly code: 'unavailable' | 'too-large'
+  readonly message: string
 }
 
 /** A topic that is read no further than this is told to be behind. */
@@ -51,16 +59,23 @@ export class Publisher {
       partitions.map((partition) => [storeKey(topic, partition), totals.since(partition)]),
     )
     const found = await windows.changes(asked, signal)
+    /** A partition that another configuration counts. */
+    let theirs: number | undefined
     for (const partition of partitions) {
       const state = found.get(storeKey(topic, partition))
+      if (state === undefined) continue
       // Replicas of two configurations share a store while one is replaced by the other.
-      const ours = state?.position.lineage.split('/')[1] === fingerprint
-      if (state !== undefined && ours) totals.take(partition, state)
+      const ours = fingerprintOf(state.position) === fingerprint
+      if (ours) totals.take(partition, state)
+      else theirs ??= partition
     }
-    if (!signal.aborted) this.#tell(totals.reach(partitions), clock.nowMs())
+    if (!signal.aborted) this.#tell(totals.reach(partitions), { nowMs: clock.nowMs(), theirs })
   }
 
-  #tell(reach: Reach | undefined, nowMs: number): void {
+  #tell(
+    reach: Reach | undefined,
+    { nowMs, theirs }: { readonly nowMs: number; readonly theirs: number | undefined },
+  ): void {
     const { name, sink, totals, report } = this.#deps
     const { topic } = this.#settings
     const trouble = this.#trouble(reach, nowMs)
@@ -70,14 +85,17 @@ export class Publisher {
       if (samples.length > 0 && totals.brokeOff()) sink.end(name, topic)
       if (samples.length > 0) this.#write(samples, nowMs)
     }
-    const failure =
-      trouble === undefined
-        ? this.#partitions.failure
-        : new TidelineError(trouble.code, trouble.message)
+    const failure = this.#failure(trouble, theirs)
     if (failure === undefined) return report.recovered()
     if (nowMs - this.#toldMs < TELL_AGAIN_MS) return
     this.#toldMs = nowMs
     report.failed(failure)
+  }
+
+  #failure(trouble: Trouble | undefined, theirs: number | undefined): TidelineError | undefined {
+    if (trouble === undefined) return this.#partitions.failure
+    if (theirs !== undefined) return clash(this.#settings, theirs)
+    return new TidelineError(trouble.code, trouble.message)
   }
 
   #write(samples: readonly Sample[], nowMs: number): void {
@@ -88,38 +106,38 @@ export class Publisher {
     if (refused.has('too-many-series')) totals.breakOff()
   }
 
-  #trouble(reach: Reach | undefined, nowMs: number) {
+  #trouble(reach: Reach | undefined, nowMs: number): Trouble | undefined {
     const { topic, windowMs } = this.#settings
     if (reach === undefined)
       return {
         fatal: true,
         code: 'unavailable',
         message: `not every partition of topic ${topic} is read yet`,
-      } as const
+      }
     const windowFromMs = reach.throughMs - windowMs
     if (reach.overflowMs > windowFromMs)
       return {
         fatal: true,
         code: 'too-large',
         message: `topic ${topic} has more sets of label values than maxSeries: raise it, or choose labels with fewer values`,
-      } as const
+      }
     if (reach.coverMs > windowFromMs && reach.coverMs + windowMs <= nowMs)
       return {
         fatal: true,
         code: 'unavailable',
         message: `topic ${topic} is being read from ${new Date(reach.coverMs).toISOString()} on, partition ${reach.partition} up to ${new Date(reach.throughMs).toISOString()}: not a whole window yet`,
-      } as const
+      }
     if (reach.coverMs > windowFromMs)
       return {
         fatal: true,
         code: 'unavailable',
         message: `topic ${topic} kept its messages for less than the window: counts are whole from ${new Date(reach.coverMs + windowMs).toISOString()} on`,
-      } as const
+      }
     if (nowMs - reach.throughMs <= BEHIND_MS) return undefined
     return {
       fatal: false,
       code: 'unavailable',
       message: `partition ${reach.partition} of topic ${topic} is read up to ${new Date(reach.throughMs).toISOString()} only`,
-    } as const
+    }
   }
 }

@@ -7,12 +7,13 @@ import type {
   WindowStore,
 } from '../../../ports.ts'
 import type { BatchVerdict, FetchedBatch, KafkaClient } from '../client.ts'
+import type { CountedAs } from './clash.ts'
+import { clash } from './clash.ts'
 import type { CountSettings } from './counts.ts'
 import { PartitionCounts } from './counts.ts'
 import { Delay } from './delay.ts'
 
-export interface ReaderSettings extends CountSettings {
-  readonly topic: string
+export interface ReaderSettings extends CountSettings, CountedAs {
   /** Changes with what would make stored counts mean something else. */
   readonly fingerprint: string
 }
@@ -153,8 +154,11 @@ export class TopicReader {
       return 'assign'
     }
     if (readingOf(stored.position) !== readingOf(open.position)) {
-      const message = `another configuration of this source counts ${key}: begun anew`
-      storeFailed(new TidelineError('unavailable', message))
+      const another = fingerprintOf(stored.position) !== this.#settings.fingerprint
+      const message = `topic ${this.#settings.topic} was made again: partition ${partition} is begun anew`
+      storeFailed(
+        another ? clash(this.#settings, partition) : new TidelineError('unavailable', message),
+      )
       // Two that go on beside each other must not do nothing but begin.
       await clock.sleep(ANOTHER_MS, signal)
       return 'assign'
@@ -220,6 +224,11 @@ export class TopicReader {
     const position = { lineage, offset, throughMs: coverMs, memo: JSON.stringify(counts.memo) }
     return { counts, position, delay: new Delay(), unsure: false }
   }
+}
+
+/** The configuration that a position was counted by. */
+export function fingerprintOf({ lineage }: WindowPosition): string | undefined {
+  return lineage.split('/')[1]
 }
 
 /** The topic and the configuration that a position belongs to. */
