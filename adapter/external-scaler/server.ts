@@ -8,6 +8,7 @@ import type { ExternalScalerDeps } from './ports.ts'
 import { openPort } from './port.ts'
 import { Reflection } from './reflection.ts'
 import { internal, Streams } from './streams.ts'
+import { ToldActive } from './toldActive.ts'
 import { readTrigger } from './trigger.ts'
 import type {
   GetMetricSpecResponse,
@@ -112,10 +113,16 @@ function scalerMethods(deps: ExternalScalerDeps, streams: Streams) {
   const { clock, reader } = deps
   const unary = unaryOf(deps)
   const stream = streamOf(deps, streams)
+  const told = new ToldActive()
+  const isActive = (ref: ScaledObjectRef): IsActiveResponse =>
+    activity(readTrigger(ref, reader), clock.nowMs())
   return {
-    IsActive: unary('IsActive', (ref: ScaledObjectRef, call) =>
-      activity(readTrigger(authorize(deps, ref, call), reader), clock.nowMs()),
-    ),
+    IsActive: unary('IsActive', (asked: ScaledObjectRef, call) => {
+      const ref = authorize(deps, asked, call)
+      const answer = isActive(ref)
+      told.note(ref, answer.result)
+      return answer
+    }),
     GetMetricSpec: unary('GetMetricSpec', (asked: ScaledObjectRef, call) => {
       const ref = authorize(deps, asked, call)
       return metricSpec(() => readTrigger(ref, reader))
@@ -127,8 +134,17 @@ function scalerMethods(deps: ExternalScalerDeps, streams: Streams) {
     StreamIsActive: stream('StreamIsActive', {
       begin: (asked: ScaledObjectRef, call) => {
         const ref = authorize(deps, asked, call)
-        return (): IsActiveResponse => activity(readTrigger(ref, reader), clock.nowMs())
+        let noted: boolean | undefined
+        return () => {
+          const answer = isActive(ref)
+          // It is looked at four times a second.
+          if (noted !== answer.result) told.note(ref, answer.result)
+          noted = answer.result
+          return answer
+        }
       },
+      // Never that it is not: nothing is known.
+      before: (ref) => (told.of(ref) ? { result: true } : undefined),
       repeatAfterMs: ({ result }) => (result ? REPEAT_TRUE_MS : undefined),
     }),
     StreamMetricSpec: stream('StreamMetricSpec', {
@@ -185,12 +201,14 @@ interface Streaming<Request, Response> {
   /** Called once; what it gives tells the message that is true now, each time it is called. */
   begin(request: Request, call: Asking): () => Response
   repeatAfterMs(message: Response): number | undefined
+  /** What was told before, where nothing is known from the beginning. */
+  before?(request: Request): Response | undefined
 }
 
 function streamOf(deps: ExternalScalerDeps, streams: Streams) {
   return <Request, Response>(
       method: string,
-      { begin, repeatAfterMs }: Streaming<Request, Response>,
+      { begin, repeatAfterMs, before }: Streaming<Request, Response>,
     ): handleServerStreamingCall<Request, Response> =>
     (call) => {
       let look: (() => Response) | undefined
@@ -204,6 +222,8 @@ function streamOf(deps: ExternalScalerDeps, streams: Streams) {
           }
         },
         repeatAfterMs,
+        // Only asked for once `now` has let the caller in.
+        before: () => before?.(call.request),
         ended: (fault) => deps.observe(method, codeOf(fault ?? null)),
       })
     }

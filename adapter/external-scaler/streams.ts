@@ -10,6 +10,8 @@ export interface Telling<Message> {
    * again in its time; any other ends the stream.
    */
   now(): Message
+  /** What was told before this stream, where it opens while nothing is known; undefined: nothing is told then. */
+  before?(): Message | undefined
   /** Time after which a message is told again though nothing changed; undefined: never. */
   repeatAfterMs(message: Message): number | undefined
   /** Once, when the stream has ended, with the fault that ended it. */
@@ -91,7 +93,7 @@ export class Streams implements Component {
         if (call.cancelled) return finish(undefined)
         if (call.writableNeedDrain) return
         try {
-          const message = known(telling) ?? told
+          const message = known(telling) ?? told ?? telling.before?.()
           if (message === undefined) return
           const nowMs = this.#clock.monotonicMs()
           const again = telling.repeatAfterMs(message)

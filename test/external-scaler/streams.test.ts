@@ -56,6 +56,28 @@ describe('StreamIsActive', () => {
     expect(heard.end).toBeUndefined()
   })
 
+  test('opened in an outage tells true where that was told before, by call or stream, and never false', async () => {
+    const other = { signal: 'queue', activation: '5' }
+    scaler.show(QUEUE, fresh(3))
+    expect([await client.active(), await client.active(other)]).toEqual([true, false])
+    scaler.show(QUEUE, stale('the source is down'))
+    const heard = client.stream('StreamIsActive', ref())
+    const still = client.stream('StreamIsActive', ref(other))
+    await until('what was told before', () => heard.messages.length === 1)
+    await scaler.clock.advance(30_000)
+    await until('the repetition', () => heard.messages.length === 2)
+    expect(heard.messages).toEqual([YES, YES])
+    expect(still.messages).toEqual([])
+    scaler.show(QUEUE, fresh(9))
+    await scaler.clock.advance(250)
+    await until('the other is told', () => still.messages.length === 1)
+    still.cancel()
+    scaler.show(QUEUE, stale('the source is down'))
+    const again = client.stream('StreamIsActive', ref(other))
+    await until('what the stream before told', () => again.messages.length === 1)
+    expect(again.messages).toEqual([YES])
+  })
+
   test('says nothing of a signal that was never known', async () => {
     scaler.show(QUEUE, stale('the source is down'))
     const heard = client.stream('StreamIsActive', ref())
