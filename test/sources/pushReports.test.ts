@@ -135,6 +135,18 @@ describe('a report', () => {
     expect(send({ sequence: 976 })).toMatchObject({ outcome: 'refused', reason: 'too-old' })
   })
 
+  test('with the number of another is no repetition: a process began anew under the old name', () => {
+    const { send, endMs, total } = begin()
+    expect(send()).toEqual({ outcome: 'accepted' })
+    expect(send()).toEqual({ outcome: 'duplicate' })
+    const told = send({ startMs: endMs, endMs: endMs + 1000 })
+    expect(told).toMatchObject({ outcome: 'refused', reason: 'invalid' })
+    expect(JSON.stringify(told)).toMatch(
+      /sequence 1 was told of another interval: .*instance of its own/,
+    )
+    expect(total('inference_requests')).toBe(1)
+  })
+
   test('is to be sent again while no source takes it', async () => {
     const { send, stop, done } = begin()
     stop.abort()

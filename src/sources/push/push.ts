@@ -26,6 +26,8 @@ const TOO_MANY_PODS = {
   message: 'more pods report than may (podsMax)',
 } as const
 const FULL = 'limits.series is reached: none of the pod is kept'
+const OF_ANOTHER =
+  'was told of another interval: a process that is started again needs an instance of its own'
 const BLIND = 'which pods are to report is not known yet'
 
 /**
@@ -128,10 +130,11 @@ class Receiver implements PushReceiver {
       this.#unheard.note(`${origin}/${OTHERS}`, { code: 'too-large', message })
       return refused('limit', message)
     }
-    const known = instance.sequences.look(report.sequence)
+    const known = instance.sequences.look(report.sequence, report.endMs)
     if (known === 'counted') return { outcome: 'duplicate' }
     if (known === 'forgotten')
       return refused('too-old', `sequence ${report.sequence} was overtaken by too many others`)
+    if (known === 'another') return refused('invalid', `sequence ${report.sequence} ${OF_ANOTHER}`)
     if (monotonicMs < pod.fullUntilMs) return refused('limit', FULL)
     pod.coverage ??= new Coverage()
     const told = { fromMs: report.startMs, untilMs: report.endMs }
@@ -141,7 +144,7 @@ class Receiver implements PushReceiver {
     this.#unheard.heard(origin)
     const written = sink.write({ source: name, origin, atMs: nowMs, samples, complete: false })
     // Counted even where only a part was taken: the same report again would count that part twice.
-    instance.sequences.count(report.sequence)
+    instance.sequences.count(report.sequence, report.endMs)
     if (written.refused.has('too-many-series')) {
       pod.fullUntilMs = monotonicMs + maxAge
       pod.coverage = undefined
