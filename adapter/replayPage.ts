@@ -22,10 +22,10 @@ const STYLE = `
   --paper: #0d1117; --load: #8b949e; --held: #58a6ff; --upper: #e3a04f } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
   max-width: 1000px; margin: 2rem auto; padding: 0 1rem }
-svg { width: 100%; min-width: 40rem; height: auto; display: block } text { fill: var(--dim); font-size: 12px }
+svg { width: 100%; min-width: 54rem; height: auto; display: block } text { fill: var(--dim); font-size: 12px }
 .grid { stroke: var(--line) } rect { fill: var(--line); opacity: .45 } path { fill: none; stroke-width: 1.4 }
-.key { display: inline-block; width: 1.4em; border-top: 3px solid; vertical-align: middle; margin: 0 .4em 0 1em }
-.key:first-child { margin-left: 0 }
+.key { display: inline-block; width: 1.4em; border-top: 3px solid; vertical-align: middle; margin-right: .4em }
+.name { white-space: nowrap; display: inline-block; margin-right: 1em }
 .load { stroke: var(--load); border-color: var(--load) } .held { stroke: var(--held); border-color: var(--held) }
 .upper { stroke: var(--upper); border-color: var(--upper); stroke-dasharray: 4 3 } span.upper { border-top-style: dashed }
 .gap { border-color: var(--line); border-top-width: .9em; opacity: .6 }
@@ -34,14 +34,15 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums } p.note {
 th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid var(--line) }
 th { font-weight: 600 } th[colspan] { text-align: center; color: var(--dim) }
 tr > :nth-child(5), th[colspan] + th[colspan] { border-left: 1px solid var(--line) }
-th:first-child, td:first-child { text-align: left; white-space: nowrap }`
+th:first-child, td:first-child { text-align: left; white-space: nowrap }
+@media (max-width: 40rem) { th, td { padding: .25rem .4rem } body { margin: 1rem auto } }`
 
 export function replayPage(replayed: ReadonlyMap<string, Replayed>): string {
   const parts = [...replayed].map(
     ([name, one]) => `<section><h2>${escaped(name)}</h2>${curves(one)}${table(one)}</section>`,
   )
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>tideline replay</title>
-<meta name="viewport" content="width=device-width"><style>${STYLE}</style>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>${STYLE}</style>
 <h1>tideline replay</h1>
 ${parts.join('\n')}</html>
 `
@@ -86,8 +87,19 @@ function curves({ rows, standings, gaps }: Replayed): string {
     from > UNIX_FROM
       ? `<p class="note">From ${instant(from * 1000)} to ${instant(to * 1000)}.</p>`
       : ''
-  return `<p><span class="key load"></span>load<span class="key held"></span>exposed by ${policy}<span class="key upper"></span>forecast, upper${gaps.length > 0 ? '<span class="key gap"></span>nothing recorded' : ''}</p>
+  const names = [
+    named('load', 'load'),
+    named('held', `exposed by ${policy}`),
+    named('upper', 'forecast, upper'),
+    ...(gaps.length > 0 ? [named('gap', 'nothing recorded')] : []),
+  ]
+  return `<p>${names.join('')}</p>
 <div><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="load, exposed value and forecast over time">${unknown.join('')}${levels.join('')}${times.join('')}${path('load', (row) => row.value)}${path('upper', (row) => row.forecastUpper)}${path('held', (row) => row.exposed)}</svg></div>${since}`
+}
+
+/** What a curve is, beside a piece of it. */
+function named(kind: string, text: string): string {
+  return `<span class="name"><span class="key ${kind}"></span>${text}</span>`
 }
 
 /** Rows between two gaps, in parts that become one point each. */

@@ -21,9 +21,9 @@ export async function openCertificate(
 ): Promise<Certificate> {
   if (options.tls.kind === 'self-signed') {
     const nowMs = clock.nowMs()
-    const { serving } = selfSignedServing(options.tls.names, nowMs)
+    const { serving, notAfterMs } = selfSignedServing(options.tls.names, nowMs)
     log.warn('self-signed-certificate', { names: options.tls.names, meaning: 'for a trial only' })
-    return { tls: serving, components: [], notAfterMs: () => NaN, attach: () => undefined }
+    return { tls: serving, components: [], notAfterMs: () => notAfterMs, attach: () => undefined }
   }
   const expectedNames = process.env['KUBERNETES_SERVICE_HOST'] === undefined ? [] : [SERVICE_NAME]
   const certificate = await openServingCertificate(options.tls, { clock, log, expectedNames })

@@ -78,7 +78,7 @@ export function issueCertificate(request: CertificateRequest, issuer?: KeyPair):
 export function selfSignedServing(
   names: readonly string[],
   nowMs: number,
-): { readonly authority: KeyPair; readonly serving: KeyPair } {
+): { readonly authority: KeyPair; readonly serving: KeyPair; readonly notAfterMs: number } {
   const validity = { notBeforeMs: nowMs - MINUTE_MS, notAfterMs: nowMs + 365 * DAY_MS }
   const authority = issueCertificate({
     commonName: 'tideline self-signed CA',
@@ -95,7 +95,7 @@ export function selfSignedServing(
     },
     authority,
   )
-  return { authority, serving }
+  return { authority, serving, notAfterMs: validity.notAfterMs }
 }
 
 function distinguishedName(request: CertificateRequest): Buffer {

@@ -173,6 +173,8 @@ describe('the adapter as its own process', () => {
 
   test('its own metrics tell of sources and readings', async () => {
     const { text } = await adapter.get('/metrics', { headers: TOKEN })
+    const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+    for (const sample of samples) expect(sample).toMatch(/^\w+(\{.*\})? -?[\d.e+-]+$/)
     expect(text).toContain('tideline_source_origins{source="pods",state="ok"} 1')
     expect(text).toContain('tideline_readings{namespace="vision",signal="queue",state="fresh"} 1')
     expect(text).toContain('tideline_request_duration_seconds_count')
