@@ -222,8 +222,9 @@ test("Redis killed: KEDA's fallback takes over where there is one, and goes when
   const before = await lastActive(WORKER)
   await Promise.all([
     stays(both, [5, 7], SEVERAL_LOOKS_MS / 2),
-    // It is told by push that it was active, so KEDA's cooldown does not run out in an outage.
-    becomes(async () => (await lastActive(WORKER)) > before, true),
+    // It is told by push that it was active, so KEDA's cooldown does not run out in an outage. After the adapter was
+    // away KEDA waits for up to a minute before it listens again.
+    becomes(async () => (await lastActive(WORKER)) > before, true, 120_000),
   ])
   await world.restartRedis()
   await setQueue(25)
