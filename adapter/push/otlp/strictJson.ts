@@ -37,6 +37,14 @@ function checkObject(type: Type, value: unknown, path: string, budget: Budget): 
         checkOne(field, one, at, budget)
       }
   }
+  for (const { oneof } of type.oneofsArray) {
+    const told = oneof.filter((name) => Object.hasOwn(value, name) && isTold(value, name))
+    if (told.length > 1) throw mismatch(path === '' ? told.join() : `${path}.${told.join()}`, 'one')
+  }
+}
+
+function isTold(value: object, name: string): boolean {
+  return (value as Record<string, unknown>)[name] !== null
 }
 
 function checkOne(field: Field, value: unknown, at: string, budget: Budget): void {
@@ -52,15 +60,22 @@ interface Form {
   fits(value: unknown): boolean
 }
 
-const whole = (pattern: RegExp, name: string): Form => ({
-  name,
-  fits: (value) =>
-    typeof value === 'number'
-      ? Number.isInteger(value) && pattern.test(BigInt(value).toString())
-      : typeof value === 'string' && pattern.test(value),
+/** From `least` to `most`: what is beyond would be cut to the bits that the field has, and be another number. */
+const whole = (least: bigint, most: bigint): Form => ({
+  name: `a whole number from ${least} to ${most}`,
+  fits: (value) => {
+    const isWhole = typeof value === 'number' ? Number.isInteger(value) : isDigits(value)
+    if (!isWhole) return false
+    const exact = BigInt(value as number | string)
+    return exact >= least && exact <= most
+  },
 })
-const SIGNED = whole(/^-?[0-9]{1,19}$/, 'a whole number')
-const UNSIGNED = whole(/^[0-9]{1,20}$/, 'a whole number from 0')
+
+function isDigits(value: unknown): value is string {
+  return typeof value === 'string' && /^-?[0-9]{1,20}$/.test(value)
+}
+
+const SIGNED = whole(-(2n ** 63n), 2n ** 63n - 1n)
 const DECIMAL = /^(?:-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|NaN|-?Infinity)$/
 
 const FORMS: Readonly<Record<string, Form>> = {
@@ -79,9 +94,9 @@ const FORMS: Readonly<Record<string, Form>> = {
   },
   int64: SIGNED,
   sfixed64: SIGNED,
-  fixed64: UNSIGNED,
-  uint32: UNSIGNED,
-  int32: SIGNED,
+  fixed64: whole(0n, 2n ** 64n - 1n),
+  uint32: whole(0n, 2n ** 32n - 1n),
+  int32: whole(-(2n ** 31n), 2n ** 31n - 1n),
 }
 
 function mismatch(at: string, name: string): TypeError {

@@ -286,6 +286,10 @@ test.each([
   ['asInt', true],
   ['asInt', []],
   ['asInt', 1e300],
+  ['asInt', '9223372036854775808'],
+  ['asInt', '-9223372036854775809'],
+  ['timeUnixNano', '18446744073709551616'],
+  ['flags', 4_294_967_296],
   ['asDouble', ''],
   ['asDouble', '0x10'],
   ['flags', {}],
@@ -296,6 +300,15 @@ test.each([
 ])('%s of %j is no number, and no JSON of ours', (field, value) => {
   const point = { timeUnixNano: AT, [field]: value }
   expect(() => taken([resource([gauge({ asInt: undefined, ...point })])])).toThrow(TypeError)
+})
+
+test('a value that is told twice is none', () => {
+  expect(() => taken([resource([gauge({ asInt: '1', asDouble: 1 })])])).toThrow(
+    /dataPoints.asDouble,asInt must be one/,
+  )
+  expect(taken([resource([gauge({ asInt: '1', asDouble: null })])]).points).toMatchObject([
+    { value: 1 },
+  ])
 })
 
 test('nothing to take is taken', () => {
