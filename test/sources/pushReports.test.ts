@@ -113,6 +113,8 @@ describe('a report', () => {
 
   test.each([
     ['invalid', { sequence: 0 }, 'sequence'],
+    ['invalid', { sequence: 2 ** 53 }, '1 to 9007199254740991'],
+    ['invalid', { counts: [counted(2 ** 53)] }, '0 to 9007199254740991'],
     ['invalid', { pod: 'No Pod' }, 'pod'],
     ['invalid', { service: '' }, 'service'],
     ['invalid', { counts: [counted(-1)] }, 'requests'],

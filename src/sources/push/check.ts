@@ -3,6 +3,8 @@ import type { PushCounts, PushMeasurements, PushReport } from '../../ports.ts'
 const TEXT_MAX = 256
 const COUNTS_MAX = 100
 const BOUNDS_MAX = 100
+const COUNT_MAX = Number.MAX_SAFE_INTEGER
+const WHOLE = `must be a whole number from 0 to ${COUNT_MAX}`
 const NAME = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/
 
 /** What is wrong with a report, as field, value and mend; undefined where nothing is. */
@@ -13,7 +15,7 @@ export function mistakeOf(report: PushReport): string | undefined {
     if (!isText(report[field]) || report[field] === '')
       return mend(field, report[field], `must have 1 to ${TEXT_MAX} characters`)
   if (!Number.isSafeInteger(report.sequence) || report.sequence < 1)
-    return mend('sequence', report.sequence, 'the first report of an instance is 1')
+    return mend('sequence', report.sequence, `1 to ${COUNT_MAX}, the first of an instance is 1`)
   const { startMs, endMs, counts } = report
   if (!isCount(startMs) || !isCount(endMs) || startMs >= endMs)
     return mend('end_unix_ms', endMs, `must be later than start_unix_ms, ${startMs}`)
@@ -49,8 +51,8 @@ export function podMistake(told: { readonly namespace: string; readonly pod: str
 function countsMistake({ model, version, requests, errors, latency }: PushCounts) {
   if (!isText(model)) return mend('model', model, `at most ${TEXT_MAX} characters`)
   if (!isText(version)) return mend('version', version, `at most ${TEXT_MAX} characters`)
-  if (!isCount(requests)) return mend('requests', requests, 'must be a whole number from 0')
-  if (!isCount(errors)) return mend('errors', errors, 'must be a whole number from 0')
+  if (!isCount(requests)) return mend('requests', requests, WHOLE)
+  if (!isCount(errors)) return mend('errors', errors, WHOLE)
   if (latency === undefined) return undefined
   const { bounds, counts, sumSeconds } = latency
   const rising = bounds.every(
