@@ -2,7 +2,7 @@
 export async function until<T>(
   what: string,
   condition: () => T,
-  deadlineMs = 5000,
+  deadlineMs = 20_000,
 ): Promise<NonNullable<T>> {
   const endMs = performance.now() + deadlineMs
   for (;;) {

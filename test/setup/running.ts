@@ -43,7 +43,7 @@ export function start(path: string, parameters: readonly string[]): Running {
   })
   return {
     output: () => output,
-    async says(text, deadlineMs = 20_000) {
+    async says(text, deadlineMs = 60_000) {
       const endMs = performance.now() + deadlineMs
       while (!output.includes(text)) {
         if (child.exitCode !== null || performance.now() > endMs)
@@ -79,7 +79,7 @@ export function temporaryFolder(): Folder {
 }
 
 /** Waits until `attempt` does not throw. */
-export async function eventually<T>(what: string, attempt: () => Promise<T>, deadlineMs = 10_000) {
+export async function eventually<T>(what: string, attempt: () => Promise<T>, deadlineMs = 25_000) {
   const endMs = performance.now() + deadlineMs
   for (;;) {
     try {
