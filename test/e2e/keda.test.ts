@@ -208,6 +208,18 @@ test('the adapter killed under load and started again: the same HPAs keep their 
   expect(await hpaIds(...ALL)).toEqual(before)
 })
 
+test('what is pushed alone keeps KEDA from its cooldown, poll or not', async () => {
+  // KEDA tries a stream that broke ever more seldom; where the object changed it begins anew.
+  const worker = lasting(world.quick(example(WORKER)))
+  await world.plane.apply([changed(worker, { pollingInterval: 300 })])
+  // Two may come of the poll with which it begins and of what is told first; the third is told again.
+  for (const time of ['first', 'second', 'third']) {
+    const before = await lastActive(WORKER)
+    await becomes(async () => (await lastActive(WORKER)) > before || `no ${time} time`, true)
+  }
+  await world.plane.apply([worker])
+})
+
 test("Redis killed: KEDA's fallback takes over where there is one, and goes when Redis is back", async () => {
   const both = () => scaled(WORKER, GATEWAY)
   const fallback = { failureThreshold: 2, replicas: 7 }

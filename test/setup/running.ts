@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -59,13 +58,28 @@ export function start(path: string, parameters: readonly string[]): Running {
   }
 }
 
+/**
+ * Where Linux takes no port from for whoever does not say which: what is free here stays free until the program that
+ * is told of it listens, and while it is stopped to be started again.
+ */
+const PORTS = { from: 12_000, to: 32_000 } as const
+/** Each process begins elsewhere and gives no port twice. */
+let nextPort = PORTS.from + Math.floor(Math.random() * (PORTS.to - PORTS.from))
+
 /** A port on 127.0.0.1 that nothing listened on just now. */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  for (;;) {
+    const port = nextPort
+    nextPort = nextPort + 1 < PORTS.to ? nextPort + 1 : PORTS.from
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (!isFree) continue
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
 }
 
 export interface Folder {
