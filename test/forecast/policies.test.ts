@@ -118,7 +118,7 @@ test('the same tick twice, and a state that was saved between, change nothing', 
       for (const [i, { waitMs, value }] of steps.entries()) {
         nowMs += waitMs
         if (i === cut % steps.length) {
-          const saved: unknown = JSON.parse(JSON.stringify(stabilizer.save(other)))
+          const saved: unknown = structuredClone(stabilizer.save(other))
           other = stabilizer.load(saved) ?? stabilizer.initial()
         }
         const first = stabilizer.step(one, value, nowMs)
