@@ -106,7 +106,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     })
     // The first thing that the controllers made: from here on pods are admitted.
     const account = '/api/v1/namespaces/default/serviceaccounts/default'
-    await eventually('the default service account', () => client.api('GET', account), 30_000)
+    await eventually('the default service account', () => client.api('GET', account), 60_000)
     const accountToken = async (namespace: string, name: string) => {
       const path = `/api/v1/namespaces/${namespace}/serviceaccounts/${name}/token`
       const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: {} }

@@ -9,7 +9,7 @@ export interface Program {
   kill(): Promise<void>
 }
 
-const READY_MS = 60_000
+const READY_MS = 120_000
 const TAIL_LINES = 30
 
 /** Starts a program whose output goes to a file, with the environment of this one where none is given. */

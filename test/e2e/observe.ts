@@ -6,7 +6,7 @@ const EVERY_MS = 200
 export async function becomes(
   look: () => Promise<unknown>,
   wanted: unknown,
-  deadlineMs = 60_000,
+  deadlineMs = 100_000,
 ): Promise<void> {
   const expected = JSON.stringify(wanted)
   const endMs = performance.now() + deadlineMs

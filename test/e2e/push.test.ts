@@ -190,21 +190,44 @@ async function tellsTheTruth(truth: number, forMs: number): Promise<void> {
   expect(known).toEqual([0, 1])
 }
 
+/** So long after the load was uneven its rate is. */
+const FORGOTTEN_MS = 10_000
+
+/**
+ * What must hold under an even load. Where the machine stood still so did the load, and replicas had reason to follow
+ * it: then that says nothing, and is seen again.
+ */
+async function underEvenLoad(holds: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    await becomes(count, [6])
+    const fromMs = performance.now()
+    try {
+      await holds()
+      return
+    } catch (thrown) {
+      if (world.pods.unevenMs() < fromMs - FORGOTTEN_MS) throw thrown
+    }
+  }
+}
+
 test('an adapter that is killed under load, and both, change no replica count, nor does their return', async () => {
   world.pods.setLoad(HIGH)
-  await becomes(count, [6])
-  await stays(count, [6], SEVERAL_LOOKS_MS)
-  for (const killed of [[0], [0, 1]]) {
-    for (const index of killed) await world.adapters[index]?.stop('SIGKILL')
-    await stays(count, [6], SEVERAL_LOOKS_MS)
-    for (const index of killed) await world.start(index)
-    await Promise.all([
-      tellsTheTruth(HIGH, 3 * SEVERAL_LOOKS_MS),
-      stays(count, [6], 3 * SEVERAL_LOOKS_MS),
-      becomes(scalingActive, 'True ValidMetricFound'),
-    ])
-  }
-})
+  await underEvenLoad(() => stays(count, [6], SEVERAL_LOOKS_MS))
+  for (const killed of [[0], [0, 1]])
+    await underEvenLoad(async () => {
+      for (const index of killed) await world.adapters[index]?.stop('SIGKILL')
+      try {
+        await stays(count, [6], SEVERAL_LOOKS_MS)
+      } finally {
+        for (const index of killed) await world.start(index)
+      }
+      await Promise.all([
+        tellsTheTruth(HIGH, 3 * SEVERAL_LOOKS_MS),
+        stays(count, [6], 3 * SEVERAL_LOOKS_MS),
+        becomes(scalingActive, 'True ValidMetricFound'),
+      ])
+    })
+}, 600_000)
 
 test('told to stop, the adapters end cleanly while pods report', async () => {
   const codes = await Promise.all(world.adapters.map((adapter) => adapter.stop('SIGTERM')))

@@ -8,6 +8,11 @@ import { startReporter } from '../../reporter/reporter.ts'
 export interface ReportingPods extends PodHost {
   /** Calls per second to all pods together; they go to each in turn. */
   setLoad(perSecond: number): void
+  /**
+   * When (`performance.now()`) the load was last so late that it was not even: nothing for half a second or longer, then
+   * all of it at once. Whoever measures it has to say so.
+   */
+  unevenMs(): number
   /** Calls that were made, that were answered, and why reports did not go, of the pods that run. */
   counters(): readonly { readonly pod: string; readonly lastFault: string | undefined }[]
 }
@@ -20,6 +25,7 @@ interface Running {
 }
 
 const EVERY_MS = 50
+const UNEVEN_MS = 500
 const codec = {
   requestSerialize: (text: string) => Buffer.from(text),
   requestDeserialize: (bytes: Buffer) => bytes.toString(),
@@ -43,10 +49,12 @@ export function createReportingPods(
   let timer: NodeJS.Timeout | undefined
 
   let countedMs = performance.now()
+  let unevenMs = -Infinity
 
   /** Timers come late on a busy machine; what is due is due all the same. */
   function load(): void {
     const nowMs = performance.now()
+    if (nowMs - countedMs > UNEVEN_MS) unevenMs = nowMs
     due += (perSecond * (nowMs - countedMs)) / 1000
     countedMs = nowMs
     const running = [...pods.values()]
@@ -78,10 +86,12 @@ export function createReportingPods(
 
   return {
     setLoad(value) {
+      if (timer === undefined) countedMs = performance.now()
       load()
       perSecond = value
       timer ??= setInterval(load, EVERY_MS).unref()
     },
+    unevenMs: () => unevenMs,
     counters: () =>
       [...pods.values()].map(({ name, reporter }) => ({ pod: name, ...reporter.counters() })),
     async start(pod) {

@@ -71,7 +71,7 @@ export function sourceContract(name: string, makeHarness: () => Promise<Harness>
     })
 
     for (const { number, title, holds } of CLAUSES) {
-      test(`${number} ${title}`, { timeout: 30_000 }, async (context: TestContext) => {
+      test(`${number} ${title}`, { timeout: 90_000 }, async (context: TestContext) => {
         const reason = harness.skip?.find((entry) => entry.clause === number)?.reason
         if (reason !== undefined) context.skip(reason)
         await holds(harness, trial)
@@ -191,7 +191,7 @@ const CLAUSES: readonly Clause[] = [
       await harness.misbehave('hang')
       await trial.fails(['timeout'])
       const failures = trial.sink.failures.length
-      await until('more timeouts', () => trial.sink.failures.length >= failures + 3, 10_000)
+      await until('more timeouts', () => trial.sink.failures.length >= failures + 3)
       expect(harness.requests().maxConcurrent).toBeLessThanOrEqual(1)
     },
   },
@@ -302,7 +302,7 @@ async function survives({ harness, trial, how, codes }: Failing): Promise<void> 
   const written = trial.sink.batches.length
   const failures = trial.sink.failures.length
   const ends = trial.sink.ends.length
-  await until('more failures', () => trial.sink.failures.length >= failures + 2, 10_000)
+  await until('more failures', () => trial.sink.failures.length >= failures + 2)
   expect(trial.sink.batches.length).toBe(written)
   expect(trial.sink.ends.length).toBe(ends)
   expect(trial.settled).toBe(false)

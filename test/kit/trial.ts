@@ -75,10 +75,8 @@ export class Trial {
 
   async fails(codes: readonly FailureCode[]): Promise<void> {
     const from = this.sink.failures.length
-    await until(
-      `failure ${codes.join(' or ')}`,
-      () => this.sink.failures.slice(from).some((failure) => codes.includes(failure.code)),
-      10_000,
+    await until(`failure ${codes.join(' or ')}`, () =>
+      this.sink.failures.slice(from).some((failure) => codes.includes(failure.code)),
     ).catch((thrown: unknown) => {
       throw new Error(
         `${String(thrown)}; told ${JSON.stringify(this.sink.failures.slice(from, from + 3))}`,
@@ -143,7 +141,7 @@ export function surplus(before: ReadonlyMap<string, number>): Record<string, num
 const RUNNERS_OWN: ReadonlySet<string> = new Set(['Immediate', 'MessagePort', 'FSReqPromise'])
 
 export async function noSurplus(before: ReadonlyMap<string, number>): Promise<void> {
-  await until('handles closed', () => Object.keys(surplus(before)).length === 0, 5000).catch(
+  await until('handles closed', () => Object.keys(surplus(before)).length === 0).catch(
     (thrown: unknown) => {
       throw new Error(`${String(thrown)}: ${JSON.stringify(surplus(before))}`)
     },

@@ -55,7 +55,7 @@ const JVM = [
   '-Xshare:auto',
   `-Dlog4j2.configurationFile=${LOG4J}`,
 ]
-const START_DEADLINE_MS = 60_000
+const START_DEADLINE_MS = 120_000
 
 /** Resolves when all brokers serve, after about five seconds. */
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServer> {

@@ -87,9 +87,7 @@ export interface RedisCluster {
 /** Three masters that share the slots evenly, without replicas. */
 export async function startRedisCluster(): Promise<RedisCluster> {
   const nodes = await Promise.all(
-    Array.from({ length: 3 }, async () =>
-      startRedis({ mode: 'cluster', port: await freePort() }),
-    ),
+    Array.from({ length: 3 }, async () => startRedis({ mode: 'cluster', port: await freePort() })),
   )
   const ranges = [
     [0, 5460],
