@@ -100,8 +100,10 @@ describe('a report', () => {
   test('is counted once, however often it is told', async () => {
     const accepted = { outcome: 'ACCEPTED' }
     for (const number of [1, 2, 3]) {
-      expect(await send({ sequence: number })).toMatchObject(both(accepted))
-      expect(await send({ sequence: number })).toMatchObject(both({ outcome: 'DUPLICATE' }))
+      const { startUnixMs, endUnixMs } = report()
+      const same = { sequence: number, startUnixMs, endUnixMs }
+      expect(await send(same)).toMatchObject(both(accepted))
+      expect(await send(same)).toMatchObject(both({ outcome: 'DUPLICATE' }))
     }
     const told = async () => {
       const { items } = await world.plane.api<{ items: { value: string }[] }>(
