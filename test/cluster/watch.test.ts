@@ -156,17 +156,18 @@ describe('watchCollection', () => {
   })
 
   test('a connection that falls silent is replaced', async () => {
-    start(1_000)
+    // Not so fast that an answer comes too late on a busy machine.
+    start(50)
     await connected(1)
     const startedMs = performance.now()
     await connected(2)
-    expect(performance.now() - startedMs).toBeGreaterThan(100)
+    expect(performance.now() - startedMs).toBeGreaterThan(1000)
     expect(troubles).toContain('/api/v1/things: the watch was silent too long')
     expect(server.lists).toHaveLength(1)
   })
 
   test('an API server that fails is asked again, ever more slowly, and what was known stays', async () => {
-    start(1_000)
+    start()
     await connected(1)
     const usual = server.answer
     server.answer = (_, answer) => json(answer, 503, { message: 'etcd has no leader' })
