@@ -83,24 +83,45 @@ function curves({ rows, standings, gaps }: Replayed): string {
     return `<rect x="${left.toFixed(1)}" y="${TOP}" width="${Math.max(0.5, x(toSeconds) - left).toFixed(1)}" height="${HEIGHT - BOTTOM - TOP}"/>`
   })
   const policy = escaped(standings[1]?.name ?? 'the policy')
+  const inHpa = rows.some((row) => row.windowSeconds > 0)
+  const heldBy = inHpa ? `held by the HPA, as ${policy} says` : `exposed by ${policy}`
+  const held = inHpa ? heldInHpa(rows) : new Map(rows.map((row) => [row, row.exposed]))
   const since =
     from > UNIX_FROM
       ? `<p class="note">From ${instant(from * 1000)} to ${instant(to * 1000)}.</p>`
       : ''
   const names = [
     named('load', 'load'),
-    named('held', `exposed by ${policy}`),
+    named('held', heldBy),
     named('upper', 'forecast, upper'),
     ...(gaps.length > 0 ? [named('gap', 'nothing recorded')] : []),
   ]
   return `<p>${names.join('')}</p>
-<div><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="load, exposed value and forecast over time">${unknown.join('')}${levels.join('')}${times.join('')}${path('load', (row) => row.value)}${path('upper', (row) => row.forecastUpper)}${path('held', (row) => row.exposed)}</svg></div>${since}`
+<div><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="load, exposed value and forecast over time">${unknown.join('')}${levels.join('')}${times.join('')}${path('load', (row) => row.value)}${path('upper', (row) => row.forecastUpper)}${path('held', (row) => held.get(row))}</svg></div>${since}`
 }
 
 /** What a curve is, beside a piece of it. */
 function named(kind: string, text: string): string {
   return `<span class="name"><span class="key ${kind}"></span>${text}</span>`
 }
+
+/** What an HPA holds whose window is as the rows say: the largest within it. */
+function heldInHpa(rows: readonly Row[]): ReadonlyMap<Row, number> {
+  const held = new Map<Row, number>()
+  /** Falling in value, rising in time. */
+  const peaks: Row[] = []
+  for (const row of rows) {
+    while ((peaks.at(-1)?.exposed ?? Infinity) <= row.exposed) peaks.pop()
+    peaks.push(row)
+    const within = (peak: Row) => peak.seconds > row.seconds - row.windowSeconds || peak === row
+    while (peaks.length > 1 && (peaks[0]?.seconds ?? 0) <= row.seconds - WINDOW_MAX_S) peaks.shift()
+    held.set(row, peaks.find(within)?.exposed ?? row.exposed)
+  }
+  return held
+}
+
+/** The API's longest window. */
+const WINDOW_MAX_S = 3600
 
 /** Rows between two gaps, in parts that become one point each. */
 function stretchesOf(rows: readonly Row[], gaps: Replayed['gaps']): readonly (readonly Row[])[][] {

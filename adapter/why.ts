@@ -49,7 +49,7 @@ function headOf(told: Told, time: (text: unknown) => string): string {
 }
 
 function forecastText({ upper, trusted, loss, seasonalLoss }: Told): string {
-  const losses = `lost ${short(loss)} lately, the same time yesterday ${short(seasonalLoss)}`
+  const losses = `lost ${short(loss)} lately, the season alone ${short(seasonalLoss)}`
   if (trusted === true) return `the forecast is on: at most ${short(upper)} (95 %); it ${losses}`
   return `the forecast is off, the fixed window rules: it ${losses}`
 }

@@ -228,14 +228,15 @@ function reasonOf(
   { value, options }: Decision,
 ): string {
   if (cause === 'forecast-off')
-    return 'highest value of the last 300 s (forecast off: worse than the same time yesterday)'
+    return 'highest value of the last 300 s (forecast off: the same time yesterday, or the load as it is where that is unknown, told more)'
   if (cause === 'window') return `least window of ${options.minWindowMs / 1000} s`
   const aheadS = ((slotsOf(startMs) + 2) * SLOT_MS) / 1000
   const { upper } = predictor
   const returns = predictor.returnsTo(value, slots.newest)
   const before = returns === undefined ? '' : `${returnsText(returns)}; `
   const expected = `${before}at most ${short(upper)} is expected in the next ${aheadS} s (95 %)`
-  if (cause === 'bounded') return `${expected}; cut at maxHeadroom ${options.maxHeadroom}`
+  if (cause === 'bounded')
+    return `${expected}; cut at maxHeadroom ${options.maxHeadroom} above the largest of ${options.maxWindowMs / 1000} s`
   if (predictor.usual > 0.5)
     return `${expected}; held for the usual 300 s, as nothing did better lately`
   if (value <= upper * 1.1) return expected

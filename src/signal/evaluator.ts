@@ -151,7 +151,12 @@ function tellGate(one: Evaluated, told: SignalReadings | undefined, log: Logger)
   if (trusted !== one.trusted)
     log.info(trusted ? 'forecast-on' : 'forecast-off', {
       signal: one.signal.id,
-      ...(trusted ? {} : { meaning: 'worse than the same time yesterday: the fixed window rules' }),
+      ...(trusted
+        ? {}
+        : {
+            meaning:
+              'worse than the same time yesterday, or than the load as it is where that is unknown: the fixed window rules',
+          }),
     })
   one.trusted = trusted
 }

@@ -129,6 +129,13 @@ describe('tideline replay', () => {
     const windows = new Set(rows.map((row) => Number(row['stabilization_seconds'])))
     expect(Math.min(...windows)).toBeGreaterThanOrEqual(0)
     expect(windows.size).toBeGreaterThan(1)
+    const page = join(folder, 'behavior.html')
+    tideline('replay', '--trace', join(folder, 'trace.csv'), '--signal', file, '--html', page)
+    const text = readFileSync(page, 'utf8')
+    expect(text).toContain('held by the HPA, as depth says')
+    const [observed, inHpa] = ['load', 'held'].map((kind) => new RegExp(`class="${kind}" d="([^"]*)"`).exec(text)?.[1]) // prettier-ignore
+    expect(inHpa).toMatch(/^M/)
+    expect(inHpa).not.toBe(observed)
     const held = replayed('--policy', 'fixed:600').map((row) => row['stabilization_seconds'])
     expect(new Set(held)).toEqual(new Set(['0']))
   })

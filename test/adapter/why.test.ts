@@ -48,7 +48,7 @@ describe('in words, where the person is', () => {
     expect(told(HELD, { startUp }).split('\n')).toEqual([
       'vision/queue is 40 (observed 3), data of 18:30:00',
       '  held until 18:37:00: yesterday at this time load came back to 32 within 4 min, as on 3 of the last 4 days (since 2026-03-03 18:30:00)',
-      '  the forecast is on: at most 41.23 (95 %); it lost 0.0123 lately, the same time yesterday 0.02',
+      '  the forecast is on: at most 41.23 (95 %); it lost 0.0123 lately, the season alone 0.02',
       '  a pod takes 158 s to start (p90 of 10 seen)',
     ])
   })
