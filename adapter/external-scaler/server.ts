@@ -146,6 +146,7 @@ function scalerMethods(deps: ExternalScalerDeps, streams: Streams) {
       // Never that it is not: nothing is known.
       before: (ref) => (told.of(ref) ? { result: true } : undefined),
       repeatAfterMs: ({ result }) => (result ? REPEAT_TRUE_MS : undefined),
+      version: () => reader.tick,
     }),
     StreamMetricSpec: stream('StreamMetricSpec', {
       begin: (asked: ScaledObjectRef, call) => {
@@ -153,6 +154,7 @@ function scalerMethods(deps: ExternalScalerDeps, streams: Streams) {
         return (): GetMetricSpecResponse => metricSpec(() => readTrigger(ref, reader))
       },
       repeatAfterMs: () => undefined,
+      version: () => reader.tick,
     }),
   }
 }
@@ -201,6 +203,7 @@ interface Streaming<Request, Response> {
   /** Called once; what it gives tells the message that is true now, each time it is called. */
   begin(request: Request, call: Asking): () => Response
   repeatAfterMs(message: Response): number | undefined
+  version?(): number
   /** What was told before, where nothing is known from the beginning. */
   before?(request: Request): Response | undefined
 }
@@ -208,7 +211,7 @@ interface Streaming<Request, Response> {
 function streamOf(deps: ExternalScalerDeps, streams: Streams) {
   return <Request, Response>(
       method: string,
-      { begin, repeatAfterMs, before }: Streaming<Request, Response>,
+      { begin, repeatAfterMs, version, before }: Streaming<Request, Response>,
     ): handleServerStreamingCall<Request, Response> =>
     (call) => {
       let look: (() => Response) | undefined
@@ -222,6 +225,7 @@ function streamOf(deps: ExternalScalerDeps, streams: Streams) {
           }
         },
         repeatAfterMs,
+        ...(version === undefined ? {} : { version }),
         // Only asked for once `now` has let the caller in.
         before: () => before?.(call.request),
         ended: (fault) => deps.observe(method, codeOf(fault ?? null)),

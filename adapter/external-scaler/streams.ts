@@ -10,6 +10,8 @@ export interface Telling<Message> {
    * again in its time; any other ends the stream.
    */
   now(): Message
+  /** While it is the same, `now` would say the same. Undefined: it may always say another thing. */
+  version?(): number
   /** What was told before this stream, where it opens while nothing is known; undefined: nothing is told then. */
   before?(): Message | undefined
   /** Time after which a message is told again though nothing changed; undefined: never. */
@@ -83,6 +85,8 @@ export class Streams implements Component {
     call: ServerWritableStream<unknown, Message>,
     telling: Telling<Message>,
   ): Stream {
+    let present: Message | undefined
+    let version: number | undefined
     let told: Message | undefined
     let toldMs = 0
     const finish = (fault: CallFault | undefined): void => {
@@ -93,7 +97,10 @@ export class Streams implements Component {
         if (call.cancelled) return finish(undefined)
         if (call.writableNeedDrain) return
         try {
-          const message = known(telling) ?? told ?? telling.before?.()
+          const newVersion = telling.version?.()
+          if (newVersion === undefined || newVersion !== version) present = known(telling)
+          version = newVersion
+          const message = present ?? told ?? telling.before?.()
           if (message === undefined) return
           const nowMs = this.#clock.monotonicMs()
           const again = telling.repeatAfterMs(message)
