@@ -127,7 +127,7 @@ async function collecting(
 ): Promise<Run> {
   const run = { sink: new RecordingSink(), log: new RecordingLogger() }
   const stop = new AbortController()
-  const parsed = prometheusSource.schema.parse({ interval: '100ms', ...config })
+  const parsed = prometheusSource.schema.parse({ interval: '500ms', ...config })
   const running = prometheusSource
     .create(parsed, { name: 'p', clock: systemClock, secrets: secretsFrom(secrets), ...run })
     .run(stop.signal)
@@ -280,7 +280,7 @@ describe('with a server that answers as it is told', () => {
     })
     const form = new URLSearchParams(request?.body)
     expect(form.get('query')).toBe('sum by (pod) (up)')
-    expect(form.get('timeout')).toBe('100ms')
+    expect(form.get('timeout')).toBe('500ms')
     expect(JSON.stringify([log, sink])).not.toMatch(/token-of/)
   })
 

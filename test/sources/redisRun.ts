@@ -21,7 +21,7 @@ export async function collecting(
   const run = { sink: new RecordingSink(), log: new RecordingLogger() }
   const stop = new AbortController()
   const running = redisSource
-    .create(redisSource.schema.parse({ interval: '100ms', ...config }), {
+    .create(redisSource.schema.parse({ interval: '500ms', ...config }), {
       name: 'r',
       clock: systemClock,
       secrets: secretsFrom(secrets),

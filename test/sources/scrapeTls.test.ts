@@ -50,7 +50,7 @@ async function serve(options: ServerOptions = {}): Promise<string> {
 function scrape(url: string, tls: unknown, secrets: Record<string, string> = {}): void {
   sink = new RecordingSink()
   stop = new AbortController()
-  const raw = { targets: [{ url }], interval: '100ms', ...(tls === undefined ? {} : { tls }) }
+  const raw = { targets: [{ url }], interval: '1s', ...(tls === undefined ? {} : { tls }) }
   running = scrapeSource
     .create(scrapeSource.schema.parse(raw), {
       name: 'tls',
