@@ -42,6 +42,8 @@ process.on('message', (message: Start | 'usage') => {
     { cert, key, ca, requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] },
     listenerOf(message),
   )
+  // Connections rest while the other cases have their turn, which on a busy machine is longer than Node's 5 s.
+  server.keepAliveTimeout = 300_000
   server.listen(0, '127.0.0.1', () => {
     process.send?.({ port: (server.address() as AddressInfo).port })
   })

@@ -53,6 +53,7 @@ function ping(socket: TLSSocket, request: Buffer, end: number, latencies: number
       else reject(fault)
     }
     const onClose = (): void => stop(new Error('the server closed the connection'))
+    if (socket.destroyed) return onClose()
     const onData = (chunk: Buffer): void => {
       pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
       const missing = missingBytes(pending)
