@@ -53,7 +53,6 @@ function ping(socket: TLSSocket, request: Buffer, end: number, latencies: number
       else reject(fault)
     }
     const onClose = (): void => stop(new Error('the server closed the connection'))
-    if (socket.destroyed) return onClose()
     const onData = (chunk: Buffer): void => {
       pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
       const missing = missingBytes(pending)
@@ -69,6 +68,7 @@ function ping(socket: TLSSocket, request: Buffer, end: number, latencies: number
       sent = now
       socket.write(request)
     }
+    if (socket.destroyed) return onClose()
     socket.on('data', onData)
     socket.on('close', onClose)
     socket.write(request)
