@@ -5,7 +5,18 @@ export function whyText(json: string, nowMs: number): string {
   const { signals } = objectOf(parsed(json))
   if (!Array.isArray(signals))
     throw new RangeError('the answer has no signals: is this a Tideline?')
-  return signals.flatMap((one) => signalLines(objectOf(one), nowMs)).join('\n')
+  return signals
+    .flatMap((one) => signalLines(objectOf(one), nowMs))
+    .map(printable)
+    .join('\n')
+}
+
+/** Labels come from outside, and a terminal obeys some characters. */
+function printable(line: string): string {
+  return line.replace(
+    /\p{Cc}|\p{Cf}/gu,
+    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 type Told = Readonly<Record<string, unknown>>

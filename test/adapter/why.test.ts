@@ -74,6 +74,18 @@ describe('in words, where the person is', () => {
   })
 })
 
+test('what a terminal would obey is written out', () => {
+  const labels = { class: 'a\u001b[2J\n\u009b' }
+  const text = told({
+    state: 'absent',
+    labels,
+    reason: 'no-series',
+    cause: 'none',
+    why: { series },
+  })
+  expect(text).toBe('vision/queue{class=a\\u001b[2J\\u000a\\u009b} is absent: none')
+})
+
 test('a signal is asked for by either name; others are left out', () => {
   const reader = readerOf(
     ['a', 'b'].map((name) => ({
