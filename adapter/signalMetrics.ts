@@ -103,10 +103,10 @@ export const SIGNAL_FAMILIES: readonly Family[] = [
     help: 'Mean pinball loss of the recent past (ln load), summed over readings: of the forecast and of the same time yesterday.',
     label: 'of',
     tell({ readings }, put) {
-      const forecasts = forecastsOf(readings)
-      if (forecasts.length === 0) return
-      put(total(forecasts.map(({ loss }) => loss)), 'forecast')
-      put(total(forecasts.map(({ seasonalLoss }) => seasonalLoss)), 'yesterday')
+      const compared = forecastsOf(readings).flatMap(({ losses }) => losses ?? [])
+      if (compared.length === 0) return
+      put(total(compared.map(({ own }) => own)), 'forecast')
+      put(total(compared.map(({ seasonal }) => seasonal)), 'yesterday')
     },
   },
   {

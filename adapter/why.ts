@@ -59,10 +59,14 @@ function headOf(told: Told, time: (text: unknown) => string): string {
   return `is absent: ${String(cause)}`
 }
 
-function forecastText({ upper, trusted, loss, seasonalLoss }: Told): string {
-  const losses = `lost ${short(loss)} lately, the season alone ${short(seasonalLoss)}`
-  if (trusted === true) return `the forecast is on: at most ${short(upper)} (95 %); it ${losses}`
-  return `the forecast is off, the fixed window rules: it ${losses}`
+function forecastText({ upper, trusted, losses }: Told): string {
+  const { own, seasonal } = objectOf(losses)
+  const lately =
+    own === undefined
+      ? 'nothing came yet to compare it with'
+      : `it lost ${short(own)} lately, the season alone ${short(seasonal)}`
+  if (trusted === true) return `the forecast is on: at most ${short(upper)} (95 %); ${lately}`
+  return `the forecast is off, the fixed window rules: ${lately}`
 }
 
 /** Of the same day the hour alone. */

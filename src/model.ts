@@ -248,9 +248,11 @@ export interface Forecast {
   readonly upper: number
   /** False while the same time yesterday does better: the fixed window rules then. */
   readonly trusted: boolean
-  /** Mean pinball losses of the recent past, of ln load: this forecast's, and that of the same time yesterday. */
-  readonly loss: number
-  readonly seasonalLoss: number
+  /**
+   * Mean pinball losses of the recent past, of ln load: this forecast's, and that of the same time yesterday; left out
+   * while none was compared with what came.
+   */
+  readonly losses?: { readonly own: number; readonly seasonal: number }
 }
 
 /** Why a reading has the value it has; told to people, logged never. */

@@ -185,7 +185,7 @@ function forecastOf(state: PredictiveState, observed: number): Forecast {
 }
 
 function toldBy({ trusted, losses }: Predictor, upper: number): Forecast {
-  return { upper, trusted, loss: losses.own, seasonalLoss: losses.seasonal }
+  return { upper, trusted, ...(losses === undefined ? {} : { losses }) }
 }
 
 interface Decision {

@@ -1,3 +1,4 @@
+import type { Forecast } from '../model.ts'
 import { CalibratedExperts } from './calibratedExperts.ts'
 import {
   CANDIDATES,
@@ -114,10 +115,10 @@ export class Predictor {
     return this.#plans.slotsToRelease
   }
 
-  /** Mean pinball losses of the recent past, ours and that of the same time yesterday; 0 before there is one. */
-  get losses(): { readonly own: number; readonly seasonal: number } {
+  /** Mean pinball losses of the recent past, ours and that of the same time yesterday; undefined before there is one. */
+  get losses(): Forecast['losses'] {
     const weight = (1 - LOSS_KEEP ** this.#compared) / (1 - LOSS_KEEP)
-    if (weight === 0) return { own: 0, seasonal: 0 }
+    if (weight === 0) return undefined
     return { own: this.#loss / weight, seasonal: this.#naiveLoss / weight }
   }
 

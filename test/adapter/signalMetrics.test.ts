@@ -53,7 +53,7 @@ describe('what is told of signals', () => {
 
   test('has the losses of forecasts, and how many are off', async () => {
     const forecast = (trusted: boolean): Forecast => ({
-      ...{ upper: 1, trusted, loss: 0.25, seasonalLoss: 0.5 },
+      ...{ upper: 1, trusted, losses: { own: 0.25, seasonal: 0.5 } },
     })
     const readings = [true, false, false].map((trusted, at) =>
       fresh(1, { forecast: forecast(trusted) }, { zone: String(at) }),

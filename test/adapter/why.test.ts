@@ -38,7 +38,7 @@ const HELD: Reading = {
       reason:
         'yesterday at this time load came back to 32 within 4 min, as on 3 of the last 4 days',
     },
-    forecast: { upper: 41.23456, trusted: true, loss: 0.0123, seasonalLoss: 0.02 },
+    forecast: { upper: 41.23456, trusted: true, losses: { own: 0.0123, seasonal: 0.02 } },
   },
 }
 
@@ -54,10 +54,18 @@ describe('in words, where the person is', () => {
   })
 
   test('a forecast that is off', () => {
-    const forecast = { upper: 41, trusted: false, loss: 0.1, seasonalLoss: 0.02 }
+    const forecast = { upper: 41, trusted: false, losses: { own: 0.1, seasonal: 0.02 } }
     const text = told({ ...HELD, why: { series, observed: 40, forecast } })
     expect(text).toContain('the forecast is off, the fixed window rules: it lost 0.1 lately')
     expect(text).not.toContain('observed')
+  })
+
+  test('a forecast that nothing came after yet', () => {
+    const text = told({
+      ...HELD,
+      why: { series, observed: 40, forecast: { upper: 41, trusted: true } },
+    })
+    expect(text).toContain('at most 41 (95 %); nothing came yet to compare it with')
   })
 
   test('a window of the HPA', () => {

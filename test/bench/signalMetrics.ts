@@ -52,7 +52,7 @@ function readingsOf(_: unknown, at: number): SignalReadings {
         why: {
           observed: at / 3,
           series: { fresh: 1, stale: 0, warmingUp: 0 },
-          forecast: { upper: at + 1, trusted: true, loss: 0.1, seasonalLoss: at / 7 },
+          forecast: { upper: at + 1, trusted: true, losses: { own: 0.1, seasonal: at / 7 } },
         },
       },
     ],

@@ -66,7 +66,7 @@ test('a value is a number, and no lower than what is observed; a hold has begun 
         expect(hold?.untilMs ?? Infinity).toBeGreaterThan(nowMs)
         expect(hold?.reason ?? '').not.toMatch(/NaN|undefined|Infinity/)
         expect(Number.isFinite(forecast?.upper ?? 0)).toBe(true)
-        expect(Number.isFinite(forecast?.loss ?? 0)).toBe(true)
+        expect(Number.isFinite(forecast?.losses?.own ?? 0)).toBe(true)
       }
     }),
     { numRuns: 300 },

@@ -37,7 +37,8 @@ test('where yesterday does better the forecast is off, and on again when it does
     if (seen.at(-1) !== last?.trusted) seen.push(last?.trusted === true)
   }
   expect(seen).toEqual([true, false, true])
-  expect(last?.loss).toBeLessThan((last?.seasonalLoss ?? 0) + 0.02)
+  const { own, seasonal } = last?.losses ?? { own: NaN, seasonal: NaN }
+  expect(own).toBeLessThan(seasonal + 0.02)
 })
 
 test('a forecast that is on says so in the reading; nothing is logged', () => {
