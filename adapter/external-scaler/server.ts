@@ -137,7 +137,7 @@ function scalerMethods(deps: ExternalScalerDeps, streams: Streams) {
         let noted: boolean | undefined
         return () => {
           const answer = isActive(ref)
-          // It is looked at four times a second.
+          // It is looked at each tick.
           if (noted !== answer.result) told.note(ref, answer.result)
           noted = answer.result
           return answer

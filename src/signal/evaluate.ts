@@ -17,6 +17,7 @@ import type { Group, Grouping } from './groups.ts'
 import type { HoldState } from './hold.ts'
 import type { LastKnown } from './missing.ts'
 import type { Observed } from './observe.ts'
+import { forgetDeparted } from './departed.ts'
 import { groupSeries, selectionsOf, selectSeries } from './groups.ts'
 import { holdReadings } from './hold.ts'
 import { applyMissingPolicy } from './missing.ts'
@@ -82,22 +83,12 @@ function regroup(signal: Signal, state: SignalState, view: SeriesView, nowMs: nu
   for (const [key, last] of state.last) {
     if (!present.has(key) && nowMs - last.dataMs > LAST_KNOWN_MAX_MS) state.last.delete(key)
   }
-  forgetVanished(state.last, present)
-}
-
-/** Where ever new groups come, those that went first are forgotten; without new ones, as in an outage, none is. */
-function forgetVanished(last: SignalState['last'], present: ReadonlySet<string>): void {
-  const most = Math.max(VANISHED_MAX, present.size)
-  if (last.size <= most || [...present].every((key) => last.has(key))) return
-  const vanished = [...last].filter(([key]) => !present.has(key))
-  vanished.sort(([, a], [, b]) => a.dataMs - b.dataMs)
-  for (const [key] of vanished.slice(0, Math.max(0, vanished.length - most))) last.delete(key)
+  if ([...present].some((key) => !state.last.has(key)))
+    forgetDeparted(state.last, present, ({ dataMs }) => dataMs)
 }
 
 /** How long the last value of a vanished group is remembered for `hold` and `decay` answers. */
 const LAST_KNOWN_MAX_MS = 24 * 3600_000
-/** How many of them, or as many as are there. */
-const VANISHED_MAX = 1000
 
 interface Seen {
   readonly group: Group

@@ -1,5 +1,6 @@
 import type { Reading, StartUp } from '../model.ts'
 import type { Stabilizer, StabilizerState } from '../ports.ts'
+import { forgetDeparted } from './departed.ts'
 import type { Party } from './groups.ts'
 
 export type HoldState = Map<string, StabilizerState>
@@ -59,7 +60,8 @@ export function holdReadings(
     }
   }
   forgetEnded(holds, nowMs)
-  if (begun > 0) forgetSurplus(holds, parties)
+  if (begun > 0)
+    forgetDeparted(holds, new Set(parties.map(({ key }) => key)), (one) => one.keepUntilMs)
   return held
 }
 
@@ -84,20 +86,4 @@ function standsOnData(reading: Reading): reading is Fresh {
 /** Drops holds whose window has passed; one that a reading belongs to now is of use from now on. */
 function forgetEnded(holds: HoldState, nowMs: number): void {
   for (const [key, state] of holds) if (state.keepUntilMs < nowMs) holds.delete(key)
-}
-
-/** So many that are there no more are remembered, or as many as are there. */
-const DEPARTED_MAX = 1000
-
-/**
- * Where ever new groups come, those that went first are forgotten. Without new ones none is: a source that fails, and
- * takes all of them away, brings them back.
- */
-function forgetSurplus(holds: HoldState, parties: readonly Party[]): void {
-  const most = Math.max(DEPARTED_MAX, parties.length)
-  if (holds.size - parties.length <= most) return
-  const present = new Set(parties.map(({ key }) => key))
-  const departed = [...holds].filter(([key]) => !present.has(key))
-  departed.sort(([, a], [, b]) => a.keepUntilMs - b.keepUntilMs)
-  for (const [key] of departed.slice(0, Math.max(0, departed.length - most))) holds.delete(key)
 }
